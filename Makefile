@@ -1,0 +1,54 @@
+# One environment in .venv; `demo` needs a part of it, `test` and `check` need all of it.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
+DEMO := .venv/demo.stamp
+DEV := .venv/dev.stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench lock clean
+
+help:  ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(DEMO)  ## hear a recorded singer turned into another voice
+	$(BIN)/mynah demo
+
+test: $(DEV)  ## run every test and every example in a docstring
+	$(BIN)/python -m pytest -q
+
+check: $(DEV)  ## lint, format, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(DEV)  ## print the figures behind every claim
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Mynah runs on Python 3.11, 3.12 or 3.13, and $(PYTHON) is " + sys.version.split()[0] + ": say make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+
+$(DEMO): pyproject.toml requirements.lock | $(BIN)/python
+	$(PIP) -e '.[pictures]'
+	@touch $@
+
+# Of resemblyzer only the weights in its wheel are wanted; what it asks for (webrtcvad) needs a compiler.
+$(DEV): pyproject.toml requirements.lock | $(BIN)/python
+	$(PIP) -e '.[dev]'
+	$(PIP) --no-deps resemblyzer
+	@touch $@ $(DEMO)
+
+# A local part such as +cpu belongs to one machine's wheel, and the CUDA libraries to another's.
+lock:  ## pin the newest versions that fit pyproject.toml
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check --no-deps resemblyzer
+	.venv-lock/bin/python -m pip freeze --exclude-editable \
+		| sed -E 's/\+[A-Za-z0-9.]+$$//' | grep -Eiv '^(nvidia-|cuda-|triton)' > requirements.lock
+	rm -rf .venv-lock
+
+clean:  ## remove the environment and every cache
+	rm -rf .venv .venv-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find mynah tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

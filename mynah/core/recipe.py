@@ -1,0 +1,60 @@
+"""How a system learns, said once; `mynah.train` knows how to run any of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from mynah.core.types import Audio
+
+Batch = dict[str, "Tensor"]
+
+
+class Recipe(ABC):
+    """One stage of training. GANs, flows, diffusion and language models differ in turns and losses only.
+
+    Attributes:
+        name: Short, such as `"content"`; checkpoints and logs are filed under it.
+        turns: Who is updated, in order, at every step: `("net",)` or `("critic", "net")`.
+        steps: Optimiser steps of a whole run.
+        nets: All that is learnt, critics included; its state dict is the checkpoint.
+        clip_norm: Gradients are clipped to this norm.
+    """
+
+    name: ClassVar[str]
+    turns: ClassVar[tuple[str, ...]] = ("net",)
+    clip_norm: ClassVar[float] = 1.0
+    steps: int
+    nets: nn.ModuleDict
+
+    @abstractmethod
+    def batch(self, step: int) -> Batch:
+        """The examples of one step: a pure function of seed and step, so that a resumed run sees what an unbroken one sees."""
+
+    @abstractmethod
+    def parameters(self, turn: str) -> Iterable[nn.Parameter]:
+        """What this turn updates."""
+
+    @abstractmethod
+    def learning_rate(self, turn: str, step: int) -> float:
+        """Of this turn at this step."""
+
+    @abstractmethod
+    def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
+        """Named and already weighted; their sum is descended."""
+
+    def measures(self) -> dict[str, float]:
+        """Figures on held-out material, by name; taken at every checkpoint. Higher is better for the first one."""
+        return {}
+
+    def preview(self, batch: Batch) -> Audio | None:
+        """Something to listen to in the log."""
+        return None
+
+    @abstractmethod
+    def export(self, folder: str) -> list[str]:
+        """Write what inference needs as safetensors into `folder`; returns the files."""

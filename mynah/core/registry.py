@@ -1,0 +1,59 @@
+"""The folder is the registry: `mynah/convert/rvc.py` is the system `convert/rvc`."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from mynah.core.errors import UnknownSystem
+from mynah.core.system import System
+from mynah.core.verbs import VERBS
+
+_ROOT = Path(__file__).parent.parent
+
+
+def names() -> dict[str, str]:
+    """Every system with the first line of its docstring, importing none of them.
+
+    Example:
+
+        >>> names()["convert/hum"]
+        'Hum: a bare sine hums the melody at the loudness of the source.'
+    """
+    found = {}
+    for verb in VERBS:
+        for module in pkgutil.iter_modules([str(_ROOT / verb)]):
+            path = _ROOT / verb / module.name
+            source = path / "__init__.py" if module.ispkg else path.with_suffix(".py")
+            docstring = ast.get_docstring(ast.parse(source.read_text("utf-8"))) or ""
+            found[f"{verb}/{module.name}"] = docstring.partition("\n")[0]
+    return found | {name: f"plugin {point.value}" for name, point in _plugins().items()}
+
+
+def find(name: str) -> type[System[Any]]:
+    """The system class behind a name such as `convert/rvc`.
+
+    Raises:
+        UnknownSystem: No such system; the message lists those there are.
+    """
+    if point := _plugins().get(name):
+        plugin: type[System[Any]] = point.load()
+        return plugin
+    if name not in names():
+        raise UnknownSystem(f"no system {name!r}; there are {', '.join(names())}")
+    module = importlib.import_module("mynah." + name.replace("/", "."))
+    [system] = [
+        thing
+        for thing in vars(module).values()
+        if isinstance(thing, type) and issubclass(thing, System) and thing.__module__ == module.__name__
+    ]
+    return system
+
+
+def _plugins() -> dict[str, EntryPoint]:
+    """Systems of other packages: entry points of the group `mynah.systems`, named like `convert/theirs`."""
+    return {point.name: point for point in entry_points(group="mynah.systems")}

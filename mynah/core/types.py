@@ -1,0 +1,85 @@
+"""What flows through the house: sound, contours, voices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Audio:
+    """A stretch of sound.
+
+    Attributes:
+        samples: Float32 waveform in [-1, 1], shape `[channel, time]`.
+        rate: Sample rate in Hz.
+    """
+
+    samples: Tensor
+    rate: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds."""
+        return self.samples.shape[-1] / self.rate
+
+
+@dataclass(frozen=True, eq=False)
+class Contour:
+    """One value per frame, such as a melody. Frame `i` is centred at `i * hop_seconds`.
+
+    Attributes:
+        values: Float32, shape `[frame]`. NaN where the thing is absent (pitch of an unvoiced frame).
+        hop_seconds: Time between neighbouring frames.
+        unit: What the values are in, for instance `"Hz"` or `"dB"`.
+        confidence: Shape `[frame]`, 0 to 1, where the extractor knows how sure it is.
+    """
+
+    values: Tensor
+    hop_seconds: float
+    unit: str
+    confidence: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Under what conditions a voice may be used.
+
+    Attributes:
+        license: SPDX identifier, such as `"CC0-1.0"`; empty for a private voice.
+        attribution: Who is to be named, and where the recordings come from.
+    """
+
+    license: str = ""
+    attribution: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """Whoever should be heard: somebody just recorded, a trained singer, a community model, or a mixture.
+
+    Attributes:
+        name: As listed in the voice library.
+        range_hz: Lowest and highest comfortable pitch, measured at enrolment.
+        clips: The recordings that the voice was enrolled from; empty for a shipped one.
+        embedding: Shape `[feature]`, unit length, of the voice encoder named in `encoder`.
+        encoder: Which voice encoder made the embedding; vectors of different encoders cannot be compared.
+        bank: Content frames of the target, shape `[frame, feature]`, for retrieval.
+        system: The one system that this voice belongs to, such as `"convert/rvc"`; empty when any any-to-any system will do.
+        weights: File with parameters trained for this voice alone.
+        terms: Licence and attribution.
+    """
+
+    name: str
+    range_hz: tuple[float, float]
+    clips: tuple[Audio, ...] = ()
+    embedding: Tensor | None = None
+    encoder: str = ""
+    bank: Tensor | None = None
+    system: str = ""
+    weights: Path | None = None
+    terms: Terms = field(default_factory=Terms)
