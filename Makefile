@@ -1,7 +1,7 @@
 # One environment in .venv; `demo` needs a part of it, `test` and `check` need all of it.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
+INSTALL := -m pip install -qq --disable-pip-version-check
 DEMO := .venv/demo.stamp
 DEV := .venv/dev.stamp
 
@@ -31,23 +31,26 @@ $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 $(DEMO): pyproject.toml requirements.lock | $(BIN)/python
-	$(PIP) -e '.[pictures]'
+	@echo "Installing into .venv; this takes a minute or two the first time."
+	$(BIN)/python $(INSTALL) -c requirements.lock -e '.[pictures]'
 	@touch $@
 
 # Of resemblyzer only the weights in its wheel are wanted; what it asks for (webrtcvad) needs a compiler.
 $(DEV): pyproject.toml requirements.lock | $(BIN)/python
-	$(PIP) -e '.[dev]'
-	$(PIP) --no-deps resemblyzer
-	@touch $@ $(DEMO)
+	@echo "Installing into .venv; this takes a minute or two the first time."
+	$(BIN)/python $(INSTALL) -c requirements.lock -e '.[dev]'
+	$(BIN)/python $(INSTALL) -c requirements.lock --no-deps resemblyzer
+	@touch $(DEMO) $@
 
-# A local part such as +cpu belongs to one machine's wheel, and the CUDA libraries to another's.
-lock:  ## pin the newest versions that fit pyproject.toml
+# torch is chosen by hand: its newest wheel may be one for a GPU, of several gigabytes. A local part such as +cpu belongs
+# to one machine's wheel, so it does not go into the lock.
+TORCH ?= $(shell grep '^torch==' requirements.lock)
+lock:  ## pin the newest versions that fit pyproject.toml (and TORCH=torch==X.Y.Z)
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check --no-deps resemblyzer
-	.venv-lock/bin/python -m pip freeze --exclude-editable \
-		| sed -E 's/\+[A-Za-z0-9.]+$$//' | grep -Eiv '^(nvidia-|cuda-|triton)' > requirements.lock
-	rm -rf .venv-lock
+	.venv-lock/bin/python $(INSTALL) '$(TORCH)' -e '.[dev]'
+	.venv-lock/bin/python $(INSTALL) --no-deps resemblyzer
+	.venv-lock/bin/python -m pip freeze --exclude-editable | sed -E 's/\+[A-Za-z0-9.]+$$//' > .venv-lock/requirements
+	cp .venv-lock/requirements requirements.lock && rm -rf .venv-lock
 
 clean:  ## remove the environment and every cache
 	rm -rf .venv .venv-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -1,6 +1,7 @@
 """What can go wrong through no fault of the program.
 
-Every face (command line, studio, server) prints a `MynahError` as one line; anything else is a bug and keeps its traceback.
+Every face (command line, studio, server) prints a `MynahError` as one line; anything else is a bug and keeps its
+traceback.
 A message says what is wrong with which thing, then what to do.
 """
 

@@ -33,7 +33,7 @@ class Recipe(ABC):
 
     @abstractmethod
     def batch(self, step: int) -> Batch:
-        """The examples of one step: a pure function of seed and step, so that a resumed run sees what an unbroken one sees."""
+        """The examples of one step: a function of seed and step alone, so that a resumed run sees what it would have."""
 
     @abstractmethod
     def parameters(self, turn: str) -> Iterable[nn.Parameter]:

@@ -69,7 +69,7 @@ class Voice:
         embedding: Shape `[feature]`, unit length, of the voice encoder named in `encoder`.
         encoder: Which voice encoder made the embedding; vectors of different encoders cannot be compared.
         bank: Content frames of the target, shape `[frame, feature]`, for retrieval.
-        system: The one system that this voice belongs to, such as `"convert/rvc"`; empty when any any-to-any system will do.
+        system: The one system that this voice belongs to, such as `"convert/rvc"`; empty when it suits any-to-any ones.
         weights: File with parameters trained for this voice alone.
         terms: Licence and attribution.
     """

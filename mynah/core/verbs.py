@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, Self, TypeVar, get_args, get_type_hints, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mynah.core.errors import BadOption
 from mynah.core.types import Audio, Voice
 
 VERBS = ("separate", "convert", "speak", "sing", "transcribe", "translate", "compose", "converse", "classify")
@@ -14,10 +15,41 @@ VERBS = ("separate", "convert", "speak", "sing", "transcribe", "translate", "com
 class Options(BaseModel):
     """Knobs of one system, declared once: flags, sliders and the HTTP schema are generated from here.
 
-    Every field has a description, a default and bounds; `json_schema_extra={"unit": "semitones"}` says what a number is in.
+    Every field has a description and a default, every number has bounds, and `json_schema_extra={"unit": "semitones"}`
+    says what it is in.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """The options that a person chose; what is not named keeps its default.
+
+        Raises:
+            BadOption: One line for each value that is out of bounds and each name that does not exist.
+
+        Example:
+
+            >>> class Knobs(Options):
+            ...     gain: float = 1.0
+            >>> Knobs.of(gain=2)
+            Knobs(gain=2.0)
+            >>> Knobs.of(bass=3)
+            Traceback (most recent call last):
+            mynah.core.errors.BadOption: there is no option 'bass': choose among gain
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise BadOption("\n".join(dict.fromkeys(map(cls._complaint, error.errors())))) from None
+
+    @classmethod
+    def _complaint(cls, problem: Any) -> str:
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        if problem["type"] == "extra_forbidden":
+            return f"there is no option {name!r}: choose among {', '.join(cls.model_fields)}"
+        message = problem["msg"][:1].lower() + problem["msg"][1:]
+        return f"{name}: {message}, not {problem['input']!r}" if name else message
 
 
 AnyOptions = TypeVar("AnyOptions", bound=Options, contravariant=True)
@@ -39,3 +71,22 @@ class Stream(Protocol):
     def push(self, block: Audio) -> Audio: ...
 
     def flush(self) -> Audio: ...
+
+
+def options_of(system: type, verb: str) -> type[Options]:
+    """The options class of a system's verb, read off the annotation of the method's `options`.
+
+    Raises:
+        TypeError: The system has no such verb, or its annotation names no subclass of `Options`.
+
+    Example:
+
+        >>> from mynah.core.registry import find
+        >>> sorted(options_of(find("convert/hum"), "convert").model_fields)
+        ['transpose']
+    """
+    annotation = get_type_hints(getattr(system, verb, None) or (lambda: None)).get("options")
+    for part in get_args(annotation) or (annotation,):
+        if isinstance(part, type) and issubclass(part, Options):
+            return part
+    raise TypeError(f"{system.__name__}.{verb} does not say which options it takes")
