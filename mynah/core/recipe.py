@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -23,17 +23,21 @@ class Recipe(ABC):
         steps: Optimiser steps of a whole run.
         nets: All that is learnt, critics included; its state dict is the checkpoint.
         clip_norm: Gradients are clipped to this norm.
+        ema: Decay of a running average of what turn `"net"` updates, such as 0.999; measures and export use the average.
+        autocast: Whether losses are computed in bfloat16 where that is safe.
     """
 
     name: ClassVar[str]
     turns: ClassVar[tuple[str, ...]] = ("net",)
     clip_norm: ClassVar[float] = 1.0
+    ema: float | None = None
+    autocast: bool = False
     steps: int
     nets: nn.ModuleDict
 
     @abstractmethod
     def batch(self, step: int) -> Batch:
-        """The examples of one step: a function of seed and step alone, so that a resumed run sees what it would have."""
+        """The examples of one step: a function of seed and step alone, so that a resumed run sees the same ones."""
 
     @abstractmethod
     def parameters(self, turn: str) -> Iterable[nn.Parameter]:
@@ -43,9 +47,13 @@ class Recipe(ABC):
     def learning_rate(self, turn: str, step: int) -> float:
         """Of this turn at this step."""
 
+    def optimizer(self, turn: str) -> dict[str, Any]:
+        """Settings of this turn's AdamW that differ from the house's, such as `{"weight_decay": 0.0}`."""
+        return {}
+
     @abstractmethod
     def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
-        """Named and already weighted; their sum is descended."""
+        """Named and already weighted; their sum is descended. None at all leaves this turn out of this step."""
 
     def measures(self) -> dict[str, float]:
         """Figures on held-out material, by name; taken at every checkpoint. Higher is better for the first one."""
