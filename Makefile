@@ -21,7 +21,7 @@ check: $(DEV)  ## lint, format, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 bench: $(DEV)  ## print the figures behind every claim
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
@@ -49,7 +49,7 @@ lock:  ## pin the newest versions that fit pyproject.toml (and TORCH=torch==X.Y.
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python $(INSTALL) '$(TORCH)' -e '.[dev]'
 	.venv-lock/bin/python $(INSTALL) --no-deps resemblyzer
-	.venv-lock/bin/python -m pip freeze --exclude-editable | sed -E 's/\+[A-Za-z0-9.]+$$//' > .venv-lock/requirements
+	.venv-lock/bin/python -m pip freeze --all --exclude-editable | grep -v ^pip== | sed -E 's/\+[A-Za-z0-9.]+$$//' > .venv-lock/requirements
 	cp .venv-lock/requirements requirements.lock && rm -rf .venv-lock
 
 clean:  ## remove the environment and every cache
