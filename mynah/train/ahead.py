@@ -13,8 +13,8 @@ T = TypeVar("T")
 def ahead(make: Callable[[int], T], first: int, last: int, *, depth: int = 2) -> Generator[T, None, None]:
     """`make(first)` to `make(last - 1)` in order, at most `depth` of them finished before they are asked for.
 
-    What `make` raises is raised here. When the reader goes away, whatever is being made is finished and the rest dropped,
-    so no thread is left behind.
+    What `make` raises is raised here. When the reader goes away, whatever is being made is finished and the rest
+    dropped, so no thread is left behind.
 
     Example:
 

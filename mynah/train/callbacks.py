@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +46,7 @@ class Keeper(Callback):
         self.started = time.monotonic()
         self.deadline = math.inf if max_minutes is None else self.started + 60 * max_minutes
         self.signals: list[int] = []
-        self.handlers: dict[int, Any] = {}
+        self.handlers: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         self.diary = Diary(folder)
         self.sums: dict[str, tuple[Tensor, int]] = {}
         self.shown: dict[str, float] = {}
@@ -66,11 +67,9 @@ class Keeper(Callback):
         """Go on from the checkpoint, or write the first one."""
         assert isinstance(lesson, Lesson)
         # Lightning has its own handlers, installed just before, which would stop a run in the middle of a step.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self.handlers[number] = signal.signal(number, self._hear)
-            except ValueError:  # not the main thread: signals go elsewhere
-                break
+        if threading.current_thread() is threading.main_thread():
+            for number in self.handlers:
+                signal.signal(number, self._hear)
         if self.state:
             lesson.resume(self.state)
             set_dice(self.state["dice"])
@@ -116,7 +115,7 @@ class Keeper(Callback):
         if lesson.bad >= PATIENCE:
             state = read(self.last)
             lesson.roll_back(state)
-            text = f"{PATIENCE} such steps in a row: back to the weights of step {state['step']}, learning rate x {lesson.slower}"
+            text = f"{PATIENCE} in a row: back to the weights of step {state['step']}, learning rate x {lesson.slower}"
             self.diary.event(lesson.step, self.seconds, text)
 
     def _log(self, lesson: Lesson) -> None:
@@ -153,6 +152,8 @@ class Keeper(Callback):
 
     def close(self) -> None:
         """Give signals and files back."""
-        for number, handler in self.handlers.items():
-            signal.signal(number, handler)
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in self.handlers.items():
+                if handler is not None:  # not set from Python, so it cannot be set from Python either
+                    signal.signal(number, handler)
         self.diary.close()

@@ -63,7 +63,7 @@ def fill(nets: nn.Module, state: dict[str, Tensor], path: Path) -> None:
 
 
 def restore(recipe: Recipe, path: Path | str) -> int:
-    """Put the nets of a checkpoint into a recipe, to export them or to build the next stage on: averages where there are some.
+    """Put the nets of a checkpoint into a recipe (averages where there are some), to export them or to build upon.
 
     Args:
         recipe: Made with the same configuration as the one that was trained.
@@ -90,7 +90,7 @@ def dice() -> dict[str, Any]:
         "python": [version, list(numbers), gauss],
         "numpy": [str(kind), [int(key) for key in keys], int(place), int(has), float(cached)],
     }
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         state["cuda"] = torch.cuda.get_rng_state_all()
     return state
 
@@ -108,7 +108,7 @@ def set_dice(state: dict[str, Any]) -> None:
 
 @contextmanager
 def aside(nets: nn.Module) -> Iterator[None]:
-    """A look at the nets that leaves no trace: evaluation mode, no gradients, and the same random numbers afterwards."""
+    """A look at the nets that leaves no trace: evaluation mode, no gradients, the same random numbers afterwards."""
     training = [module for module in nets.modules() if module.training]
     state = dice()
     nets.eval()

@@ -20,8 +20,8 @@ _COLOURS = ((0.0, 0.0, 0.1), (0.3, 0.05, 0.45), (0.8, 0.2, 0.3), (1.0, 0.6, 0.1)
 class Diary:
     """Appends to `folder/log.jsonl` and to the events in `folder/tensorboard`.
 
-    Every line is one JSON object with a `step` and the `seconds` of training until then; the rest are averaged losses by
-    name, or `measures` by name, or an `event` in words.
+    Every line is one JSON object with a `step` and the `seconds` of training until then; the rest are averaged losses
+    by name, or `measures` by name, or an `event` in words.
 
     Raises:
         MissingExtra: TensorBoard is not installed.

@@ -22,7 +22,7 @@ class Lesson(LightningModule):
 
     Attributes:
         step: Steps done.
-        average: Running averages of what turn `"net"` updates, by the name of the parameter; empty unless the recipe has `ema`.
+        average: Running averages of what turn `"net"` updates, by name; empty unless the recipe has `ema`.
         slower: What learning rates are multiplied with; halved by every rollback.
         bad: Steps without a finite loss since the last good one.
         rollbacks: Since the last good step.
@@ -35,7 +35,7 @@ class Lesson(LightningModule):
         self.automatic_optimization = False
         self.recipe, self.nets, self.step = recipe, recipe.nets, 0
         for name, thing in vars(recipe).items():
-            # Nets that a recipe listens to but does not train have to move to the device as well, and stay out of checkpoints.
+            # What a recipe listens to but does not train has to move to the device as well; it is in no checkpoint.
             if isinstance(thing, nn.Module) and thing is not recipe.nets:
                 self.add_module(f"beside_{name}", thing)
         self.own = {turn: list(recipe.parameters(turn)) for turn in recipe.turns}
@@ -53,7 +53,7 @@ class Lesson(LightningModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """One AdamW for each turn."""
-        settings = {"lr": 1e-3, "betas": (0.8, 0.99), "weight_decay": 0.01}
+        settings: dict[str, Any] = {"lr": 1e-3, "betas": (0.8, 0.99), "weight_decay": 0.01}
         return [
             torch.optim.AdamW(self.own[turn], **(settings | self.recipe.optimizer(turn))) for turn in self.recipe.turns
         ]
@@ -158,8 +158,8 @@ class Lesson(LightningModule):
         self.rollbacks += 1
         if self.rollbacks > ROLLBACKS:
             raise BadData(
-                f"{self.recipe.name} does not train: no finite loss in {PATIENCE * self.rollbacks} steps up to {self.step}; "
-                "look for broken recordings, or train with smaller learning rates"
+                f"{self.recipe.name} does not train: no finite loss in {PATIENCE * self.rollbacks} steps up to "
+                f"{self.step}; look for broken recordings, or train with smaller learning rates"
             )
         self._take(state)
         self.slower, self.bad = self.slower / 2, 0

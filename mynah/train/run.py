@@ -16,8 +16,6 @@ from mynah.core.recipe import Recipe
 from mynah.train.ahead import ahead
 from mynah.train.checkpoint import fill, read, restore
 
-_ADVICE = ("GPU available but not used", r".*isinstance\(treespec, LeafSpec\)")
-
 Progress = Callable[[int, int, dict[str, float]], None]
 
 
@@ -34,9 +32,9 @@ def train(
 ) -> Path:
     """Train until `recipe.steps`, or until the time is up, or until Ctrl-C; the next call goes on from there.
 
-    Under `folder/<recipe.name>/` it keeps `last.ckpt` (everything a resumed run needs to give the same weights as an unbroken
-    one), `best.ckpt` (nets with the highest first measure), `log.jsonl` and `tensorboard/`. At the end the nets of the recipe
-    hold what should be exported: the average where the recipe has `ema`, else the last weights.
+    Under `folder/<recipe.name>/` it keeps `last.ckpt` (everything a resumed run needs to give the same weights as an
+    unbroken one), `best.ckpt` (nets with the highest first measure), `log.jsonl` and `tensorboard/`. At the end the
+    nets of the recipe hold what should be exported: the average where the recipe has `ema`, else the last weights.
 
     Args:
         recipe: What to train.
@@ -131,14 +129,18 @@ def _device(name: str) -> torch.device:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Lightning advertises and gives advice that nobody who trains a recipe can follow."""
+    from lightning.fabric.utilities.warnings import PossibleUserWarning
+
     logs = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [log.level for log in logs]
     for log in logs:
         log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            for advice in _ADVICE:
-                warnings.filterwarnings("ignore", advice)
+            warnings.simplefilter("ignore", PossibleUserWarning)
+            warnings.filterwarnings("ignore", "GPU available but not used")
+            # Lightning 2.6 asks torch 2.13 in a way that torch 2.13 has given up.
+            warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\)", FutureWarning)
             yield
     finally:
         for log, level in zip(logs, levels, strict=True):
