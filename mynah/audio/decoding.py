@@ -106,7 +106,7 @@ class Source(ABC):
         """Blocks of at least one frame; stops where the decoder fails, after setting `_damaged`."""
 
 
-class _Onward(soundfile.SoundFile):
+class _Onward(soundfile.SoundFile):  # type: ignore[misc]  # it brings no types
     """Reads on from where it is. soundfile seeks after each read, which in an mp3 of variable bitrate goes astray."""
 
     def seekable(self) -> bool:

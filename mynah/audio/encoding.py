@@ -188,7 +188,7 @@ def _steps(blocks: Iterable[Audio], rate: int) -> Iterator[Tensor]:
         for block in blocks:
             resampler = resampler or Resampler(block.rate, rate)
             yield resampler.push(block).samples
-        if resampler and resampler.from_rate != rate:
+        if resampler:
             yield resampler.flush().samples
 
     return regroup(resampled(), STEP)

@@ -234,8 +234,7 @@ def _reconciled(source: Source, rate: int, mono: bool) -> Iterator[Tensor]:
     for block in source.blocks():
         samples = torch.from_numpy(block.T)
         yield resampler.push(Audio(samples.mean(0, keepdim=True) if mono else samples, source.rate)).samples
-    if rate != source.rate:
-        yield resampler.flush().samples
+    yield resampler.flush().samples
 
 
 def _room(source: Source, rate: int) -> int:

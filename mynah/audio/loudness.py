@@ -102,8 +102,7 @@ def true_peak_db(audio: Audio) -> float:
     highest = _peak(audio)
     for samples in torch.split(audio.samples, 10 * audio.rate, -1):
         highest = max(highest, _peak(resampler.push(Audio(samples, audio.rate))))
-    if factor > 1:
-        highest = max(highest, _peak(resampler.flush()))
+    highest = max(highest, _peak(resampler.flush()))
     return 20 * math.log10(highest) if highest else -math.inf
 
 

@@ -44,22 +44,23 @@ class Resampler:
         """
         if block.rate != self.from_rate:
             raise BadAudio(f"a block of {block.rate} Hz came to a resampler of {self.from_rate} Hz")
+        channels = block.samples.shape[0]
+        if self._channels not in (0, channels):
+            raise BadAudio(f"a block of {channels} channels came after blocks of {self._channels}")
+        self._channels = channels
         if self.from_rate == self.to_rate:
             return block
-        channels = block.samples.shape[0]
         if self._stream is None:
             self._stream = soxr.ResampleStream(self.from_rate, self.to_rate, channels, quality=_QUALITY)
-            self._channels = channels
-        if channels != self._channels:
-            raise BadAudio(f"a block of {channels} channels came after blocks of {self._channels}")
         return self._wrap(self._stream.resample_chunk(_interleaved(block)))
 
     def flush(self) -> Audio:
         """The rest, after which the resampler is as new."""
-        if self._stream is None:
-            return Audio(torch.zeros(self._channels, 0), self.to_rate)
-        stream, self._stream = self._stream, None
-        return self._wrap(stream.resample_chunk(np.zeros((0, self._channels), np.float32), last=True))
+        channels, stream = self._channels, self._stream
+        self._channels, self._stream = 0, None
+        if stream is None:
+            return Audio(torch.zeros(channels, 0), self.to_rate)
+        return self._wrap(stream.resample_chunk(np.zeros((0, channels), np.float32), last=True))
 
     def _wrap(self, interleaved: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> Audio:
         return Audio(torch.from_numpy(np.ascontiguousarray(interleaved.T)), self.to_rate)
