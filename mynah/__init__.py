@@ -1,0 +1,61 @@
+"""Mynah: any voice sings your recording.
+
+    import mynah
+
+    me = mynah.enrol("me.wav")                      # half a minute of somebody, kept in the library as "me"
+    song = mynah.read("song.wav")                   # Audio: samples [channel, time] in [-1, 1], and a rate in Hz
+    mynah.write(mynah.convert(song, me), "song-me.wav")
+
+Importing this costs nothing: torch and everything else come in with the first name that is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mynah.api import enrol as enrol
+    from mynah.api import voice as voice
+    from mynah.audio.files import read as read
+    from mynah.audio.files import write as write
+    from mynah.convert import convert as convert
+    from mynah.core.types import Audio as Audio
+    from mynah.core.types import Contour as Contour
+    from mynah.core.types import Voice as Voice
+    from mynah.voices.library import names as voices
+
+    __version__: str
+
+# Where each name comes from. Folders that can themselves be called stand without a colon.
+_HOMES = {
+    "Audio": "mynah.core.types:Audio",
+    "Contour": "mynah.core.types:Contour",
+    "Voice": "mynah.core.types:Voice",
+    "convert": "mynah.convert",
+    "enrol": "mynah.api:enrol",
+    "read": "mynah.audio.files:read",
+    "voice": "mynah.api:voice",
+    "voices": "mynah.voices",
+    "write": "mynah.audio.files:write",
+}
+
+__all__ = ["Audio", "Contour", "Voice", "__version__", "convert", "enrol", "read", "voice", "voices", "write"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mynah")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mynah' has no attribute {name!r}")
+    module, _, thing = _HOMES[name].partition(":")
+    home = importlib.import_module(module)
+    value = getattr(home, thing) if thing else home
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

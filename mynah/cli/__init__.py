@@ -1,0 +1,1 @@
+"""The command line: a thin face over what can be imported. One file for each command."""

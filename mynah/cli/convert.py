@@ -1,0 +1,184 @@
+"""`mynah convert`: recordings, folders of them, or a pipe, in another voice."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mynah.cli.recordings import PIPE, WRITTEN, Job, planned
+from mynah.cli.screen import Progress, Screen
+from mynah.core.errors import BadOption, BadVoice, MynahError
+
+if TYPE_CHECKING:
+    from mynah.core.types import Audio, Contour, Voice
+
+EXAMPLES = """\
+examples:
+  mynah convert song.wav --voice me                    writes song-me.wav
+  mynah convert album/ --voice "ann:0.7,bo:0.3"        writes album-ann-0.7-bo-0.3/
+  mynah convert take.m4a --voice friend.wav --out take.flac
+  ffmpeg -i clip.mp4 -f wav - | mynah convert - --voice me > me.wav
+
+To correct the melody by hand: --save-pitch song.csv, edit the second column (Hz), then --pitch song.csv."""
+
+
+def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Our own flags, then those of the system that `argv` asks for."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="recordings, folders, or - for standard input")
+    parser.add_argument(
+        "--voice", required=True, metavar="VOICE", help='name, recording, or mixture such as "ann:0.7,bo:0.3"'
+    )
+    parser.add_argument("--system", default=default(), metavar="NAME", help="who converts (default %(default)s)")
+    parser.add_argument("--weights", default="default", metavar="NAME|FILE", help="another set of weights")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default %(default)s)")
+    parser.add_argument("--out", metavar="PLACE", help="file or folder, or - for standard output")
+    parser.add_argument("--format", choices=WRITTEN, help="of the results, where --out does not tell (default wav)")
+    parser.add_argument("--rate", type=int, metavar="HZ", help="sample rate of the results")
+    parser.add_argument("--bits", type=int, choices=(16, 24, 32), help="per sample (default 24; 32 is float)")
+    parser.add_argument("--pitch", type=Path, metavar="CSV", help="melody to use instead of the one that is heard")
+    parser.add_argument("--save-pitch", type=Path, metavar="CSV", help="write the melody (a folder for several inputs)")
+    parser.add_argument("--force", action="store_true", help="replace results that exist")
+
+    from mynah.cli.flags import add
+    from mynah.core.registry import find
+    from mynah.core.verbs import options_of
+
+    name = asked(argv)
+    add(parser, options_of(find(name), "convert"), name)
+
+
+def default() -> str:
+    """The converter that is taken when nobody names one; the folder of converters knows."""
+    from mynah.convert import DEFAULT
+
+    return DEFAULT
+
+
+def asked(argv: Sequence[str]) -> str:
+    """The system that these arguments ask for, as the registry names it."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--system", default=default())
+    try:
+        return full(early.parse_known_args(list(argv))[0].system)
+    except argparse.ArgumentError as error:
+        raise BadOption(str(error)) from None
+
+
+def full(name: str) -> str:
+    """The verb may be left out: every system that is asked for here converts."""
+    return name if "/" in name else f"convert/{name}"
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Convert one recording after another; what is wrong with one does not stop the others."""
+    from mynah.cli.devices import device
+    from mynah.cli.flags import chosen
+    from mynah.core.registry import find
+    from mynah.core.verbs import options_of
+    from mynah.features.pitch import read_csv
+    from mynah.voices.library import find as find_voice
+
+    name = full(args.system)
+    system = find(name)
+    options = chosen(options_of(system, "convert"), args)
+    melody = read_csv(args.pitch) if args.pitch else None
+    planned(args.inputs, "voice", args.out, args.format)  # what makes no sense is told before the work begins
+    with screen.progress(f"voice {args.voice}") as progress:
+        voice = find_voice(args.voice, progress=progress)
+    if voice.system not in ("", name):
+        raise BadVoice(f"the voice {voice.name!r} was made for {voice.system}: add --system {voice.system}")
+    jobs = planned(args.inputs, voice.name, args.out, args.format)
+    if melody is not None and len(jobs) > 1:
+        raise BadOption(f"--pitch is the melody of one recording, and there are {len(jobs)}")
+    place = device(args.device)
+    engine = None
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    for job in jobs:
+        try:
+            if job.out != PIPE and Path(job.out).exists() and not args.force:
+                raise BadOption(f"{job.out} exists: add --force to replace it")
+            if job.out == PIPE and screen.json:
+                raise BadOption("--json and sound cannot share standard output: give --out FILE")
+            if engine is None:
+                engine = system.load(args.weights, device=place)
+            start = time.perf_counter()
+            with screen.progress(str(job.source)) as progress:
+                seconds, sung = convert_one(
+                    engine, job, voice, options, melody=melody, rate=args.rate, bits=args.bits, progress=progress,
+                    wants_melody=args.save_pitch is not None,
+                )  # fmt: skip
+            wall = time.perf_counter() - start
+            if args.save_pitch and sung is not None:
+                _save_pitch(sung, args.save_pitch, job, several=len(jobs) > 1)
+        except (MynahError, FileNotFoundError, PermissionError, IsADirectoryError) as error:
+            if len(jobs) == 1:
+                raise
+            from mynah.cli.main import explain
+
+            message = explain(error)
+            screen.complaint(message if str(job.source) in message else f"{job.source}: {message}")
+            screen.trace(error)
+            failed.append({"source": str(job.source), "kind": type(error).__name__, "message": message})
+            continue
+        factor = wall / seconds if seconds else float("nan")
+        done.append({"source": job.source, "out": job.out, "seconds": seconds, "real_time_factor": factor})
+        screen.note(f"{job.source} -> {job.out}  ({seconds:.1f} s of sound in {wall:.1f} s)")
+    screen.give({"voice": voice.name, "system": name, "converted": done, "failed": failed})
+    if failed:
+        screen.complaint(f"{len(failed)} of {len(jobs)} recordings were not converted")
+    return 2 if failed else 0
+
+
+def convert_one(
+    engine: Any,
+    job: Job,
+    voice: Voice,
+    options: Any,
+    *,
+    melody: Contour | None = None,
+    rate: int | None = None,
+    bits: int | None = None,
+    wants_melody: bool = False,
+    progress: Progress = lambda fraction: None,
+) -> tuple[float, Contour | None]:
+    """Convert and write. Memory stays flat where the system works from file to file.
+
+    Returns:
+        Seconds of sound, and the melody that was heard if `wants_melody`.
+
+    Raises:
+        BadOption: A melody was given and the system takes none.
+    """
+    from mynah.audio.files import probe, read, write
+    from mynah.audio.resample import resample
+    from mynah.features.pitch import pitch
+
+    takes_melody = "melody" in inspect.signature(engine.convert).parameters
+    if melody is not None and not takes_melody:
+        raise BadOption(f"{type(engine).__name__} finds the melody by itself: leave --pitch away")
+    if hasattr(engine, "convert_file") and PIPE not in (job.source, job.out):
+        sung = engine.convert_file(
+            job.source, voice, options, job.out, rate=rate, bits=bits, melody=melody, progress=progress
+        )
+        return probe(job.source).seconds, sung
+    source: Audio = read(job.source)
+    if melody is None and wants_melody:
+        melody = pitch(source)
+    progress(0.1)
+    result = engine.convert(source, voice, options, **({"melody": melody} if takes_melody else {}))
+    progress(0.9)
+    write(result if rate is None else resample(result, rate), job.out, bits=bits)
+    progress(1.0)
+    return source.seconds, melody
+
+
+def _save_pitch(melody: Contour, place: Path, job: Job, *, several: bool) -> None:
+    from mynah.features.pitch import write_csv
+
+    write_csv(melody, place / f"{Path(job.source).stem}.csv" if several else place)

@@ -1,0 +1,109 @@
+"""Flags made from what a system declares: one for each field of its `Options`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, get_args, get_origin
+
+from mynah.core.verbs import Options
+
+_MARK = "option "  # no flag of ours has a blank in its name, so the two kinds cannot meet
+
+
+def add(parser: argparse.ArgumentParser, options: type[Options], title: str) -> None:
+    """One flag for each field, with its description, unit, bounds and default as help.
+
+    Example:
+
+        >>> class Knobs(Options):
+        ...     gain: float = 1.0
+        ...     soft_knee: bool = True
+        >>> parser = argparse.ArgumentParser()
+        >>> add(parser, Knobs, "a mixer")
+        >>> chosen(Knobs, parser.parse_args(["--gain", "2", "--no-soft-knee"]))
+        Knobs(gain=2.0, soft_knee=False)
+    """
+    group = parser.add_argument_group(f"options of {title}")
+    schemas = options.model_json_schema().get("properties", {})
+    for name, field in options.model_fields.items():
+        schema = schemas[name]
+        flag = "--" + name.replace("_", "-")
+        settings: dict[str, Any] = {
+            "dest": _MARK + name,
+            "default": argparse.SUPPRESS,
+            "help": _explanation(field.description or "", schema, field.get_default(call_default_factory=True)),
+        }
+        branches = _branches(schema)
+        if all(branch.get("type") == "boolean" for branch in branches):
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, **settings)
+        elif words := _words(branches):
+            group.add_argument(flag, choices=words, **settings)
+        elif get_origin(field.annotation) in (list, tuple, set, frozenset):
+            group.add_argument(flag, nargs="+", metavar=_metavar(name, schema, branches), **settings)
+        else:
+            group.add_argument(flag, metavar=_metavar(name, schema, branches), **settings)
+
+
+def chosen(options: type[Options], args: argparse.Namespace) -> Options:
+    """The options that were given as flags.
+
+    Raises:
+        BadOption: One line for each value out of bounds.
+    """
+    given = {name.removeprefix(_MARK): value for name, value in vars(args).items() if name.startswith(_MARK)}
+    kinds = {name: field.annotation for name, field in options.model_fields.items()}
+    return options.of(**{name: _number_of(kinds[name], value) for name, value in given.items()})
+
+
+def _number_of(kind: Any, value: Any) -> Any:
+    """Literals such as 12 arrive as text; pydantic turns text into numbers everywhere else."""
+    for word in get_args(kind):
+        if not isinstance(word, str | type) and str(word) == value:
+            return word
+    return value
+
+
+def _branches(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    return [branch for branch in schema.get("anyOf", [schema]) if branch.get("type") != "null"]
+
+
+def _words(branches: list[dict[str, Any]]) -> list[str]:
+    """Every permitted word, if words are all that is permitted."""
+    words: list[str] = []
+    for branch in branches:
+        if "enum" not in branch and "const" not in branch:
+            return []
+        words += [str(word) for word in branch.get("enum", [branch.get("const")])]
+    return words
+
+
+def _metavar(name: str, schema: dict[str, Any], branches: list[dict[str, Any]]) -> str:
+    names = []
+    for branch in branches:
+        if "const" in branch or "enum" in branch:
+            names += [str(word) for word in branch.get("enum", [branch.get("const")])]
+        elif branch.get("type") in ("number", "integer"):
+            names.append(str(schema.get("unit", "number")).replace(" ", "-").upper())
+        else:
+            names.append(name.upper())
+    return "|".join(dict.fromkeys(names))
+
+
+def _explanation(description: str, schema: dict[str, Any], default: Any) -> str:
+    facts = []
+    for branch in _branches(schema):
+        low = branch.get("minimum", branch.get("exclusiveMinimum"))
+        high = branch.get("maximum", branch.get("exclusiveMaximum"))
+        if low is not None and high is not None:
+            facts.append(f"{low:g} to {high:g}" + (f" {schema['unit']}" if "unit" in schema else ""))
+        elif "unit" in schema and branch.get("type") in ("number", "integer"):
+            facts.append(str(schema["unit"]))
+    if default not in (None, ""):
+        facts.append(f"default {_said(default)}")
+    return (f"{description} [{', '.join(facts)}]" if facts else description).replace("%", "%%")
+
+
+def _said(default: Any) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return f"{default:g}" if isinstance(default, float) else str(default)

@@ -1,0 +1,109 @@
+"""`mynah train`: a system from recordings, stage by stage, or a system tuned to one voice."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mynah.cli.screen import Screen
+from mynah.core.errors import BadOption
+
+EPILOG = """\
+examples:
+  mynah train NAME --data recordings/            every stage, one after another
+  mynah train NAME --data recordings/ --stage A  one stage
+  mynah train NAME --voice me                    a few minutes, for one voice of yours
+
+A run that was stopped or killed goes on where it was when the same command is given again.
+`tensorboard --logdir runs` shows how it goes."""
+
+
+def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """What to train, on what, for how long."""
+    parser.epilog = EPILOG
+    parser.add_argument("system", metavar="SYSTEM", help="a name that `mynah systems` lists")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, metavar="FOLDER", help="recordings to learn from")
+    source.add_argument("--voice", metavar="NAME", help="tune to this voice of yours")
+    parser.add_argument("--stage", action="append", metavar="NAME", help="this stage only (may be given again)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="checkpoints, logs and results (default runs/SYSTEM)"
+    )
+    parser.add_argument("--weights", default="default", metavar="NAME|FILE", help="what --voice starts from")
+    parser.add_argument("--teacher", default="", metavar="FILE|HUB-ID", help="weights of the net to learn from, if any")
+    parser.add_argument("--minutes", type=float, help="stop each stage after so long; it can go on later")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default %(default)s)")
+    parser.add_argument(
+        "--resume", action=argparse.BooleanOptionalAction, default=True, help="go on from the last checkpoint"
+    )
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Train, then export what inference needs."""
+    from mynah.cli.convert import full
+    from mynah.core.recipe import Learns
+    from mynah.core.registry import find
+
+    if args.minutes is not None and args.minutes <= 0:
+        raise BadOption("--minutes must be more than 0")
+    name = full(args.system)
+    system: Any = find(name)
+    if not issubclass(system, Learns):
+        raise BadOption(f"{name} has no recipe to train it by; `mynah systems {name}` tells where its weights are from")
+    out = args.out or Path("runs") / name.replace("/", "-")
+    if args.voice is not None:
+        return _tune(system, args, out, screen)
+    if not args.data.is_dir():
+        raise BadOption(f"{args.data} is not a folder of recordings")
+    course = system.course(args.data, out, teacher=args.teacher)
+    stages = args.stage or list(course)
+    if unknown := [stage for stage in stages if stage not in course]:
+        raise BadOption(f"{name} has no stage {unknown[0]!r}: choose among {', '.join(course)}")
+    files: list[str] = []
+    for stage in course:
+        if stage in stages:
+            screen.note(f"stage {stage}")
+            files += _stage(course[stage](), args, out, out, screen)
+    _report(name, files, screen)
+    return 0
+
+
+def _tune(system: Any, args: argparse.Namespace, out: Path, screen: Screen) -> int:
+    from mynah.voices import library
+
+    if args.stage:
+        raise BadOption("--stage goes with --data; a voice is tuned in one go")
+    voice = library.find(args.voice)
+    place = library.path(args.voice)
+    if not place.is_dir():
+        raise BadOption(f"{args.voice} came with mynah and stays as it is: enrol a voice of your own and tune that")
+    recipe = system.load(args.weights).adapt(voice)
+    files = _stage(recipe, args, out / voice.name, place, screen)
+    _report(voice.name, files, screen)
+    screen.note(f"`mynah convert --voice {voice.name}` uses it from now on")
+    return 0
+
+
+def _stage(recipe: Any, args: argparse.Namespace, work: Path, place: Path, screen: Screen) -> list[str]:
+    """One run of one recipe; the files that it exported to `place`."""
+    from mynah.train.run import train
+
+    try:
+        with screen.training(recipe.name) as progress:
+            train(
+                recipe, work, resume=args.resume, max_minutes=args.minutes, device=args.device, progress=progress
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        screen.note("saved; the same command goes on from here")
+        raise
+    place.mkdir(parents=True, exist_ok=True)
+    files: list[str] = recipe.export(str(place))
+    return files
+
+
+def _report(name: str, files: Sequence[str], screen: Screen) -> None:
+    screen.give({"trained": name, "files": list(files)})
+    for file in files:
+        screen.show(file)
