@@ -33,7 +33,8 @@ def bandwidth(wave: Tensor, rate: int) -> float:
     past, gap = round(1000 / hz), round(500 / hz)
     highest_above = level.flip(0).cummax(0).values.flip(0)
     for edge in range(past, len(level) - 2 * gap):
-        before = level[edge - past : edge].mean()
-        if before - highest_above[edge - 1 + gap] > DROP_DB and highest_above[edge - 1 + 2 * gap] < level.max() + NOTHING_DB:
+        drop = level[edge - past : edge].mean() - highest_above[edge - 1 + gap]
+        void = highest_above[edge - 1 + 2 * gap] < level.max() + NOTHING_DB
+        if drop > DROP_DB and void:
             return edge * hz
     return rate / 2
