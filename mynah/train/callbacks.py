@@ -70,6 +70,7 @@ class Keeper(Callback):
         if threading.current_thread() is threading.main_thread():
             for number in self.handlers:
                 signal.signal(number, self._hear)
+        lesson.begin()
         if self.state:
             lesson.resume(self.state)
             set_dice(self.state["dice"])

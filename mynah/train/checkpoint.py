@@ -26,8 +26,9 @@ def write(state: dict[str, Any], path: Path) -> None:
     Raises:
         NoSpace: The disk is full; what was at `path` is still there.
     """
-    with replacing(path) as half:
-        torch.save(state | {"format": FORMAT}, half)
+    # Through a file of Python's, because torch's own does not say that the disk is full.
+    with replacing(path) as half, half.open("wb") as file:
+        torch.save(state | {"format": FORMAT}, file)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -40,13 +40,6 @@ class Lesson(LightningModule):
                 self.add_module(f"beside_{name}", thing)
         self.own = {turn: list(recipe.parameters(turn)) for turn in recipe.turns}
         self.average: dict[str, Tensor] = {}
-        if recipe.ema is not None:
-            ids = {id(parameter) for parameter in self.own["net"]}
-            self.average = {
-                name: parameter.detach().clone()
-                for name, parameter in self.nets.named_parameters()
-                if id(parameter) in ids
-            }
         self.slower, self.bad, self.rollbacks = 1.0, 0, 0
         self.losses: dict[str, Tensor] = {}
         self.rates: dict[str, float] = {}
@@ -134,6 +127,13 @@ class Lesson(LightningModule):
             "rollbacks": self.rollbacks,
         }
         return state | ({"averages": dict(self.average)} if self.average else {})
+
+    def begin(self) -> None:
+        """Start averages from where the nets are, on the device where they are."""
+        if self.recipe.ema is not None:
+            mine = {id(parameter) for parameter in self.own["net"]}
+            every = self.nets.named_parameters()
+            self.average = {name: value.detach().clone() for name, value in every if id(value) in mine}
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on from `state`, whose nets have been checked."""

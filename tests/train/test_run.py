@@ -1,3 +1,5 @@
+import errno
+import io
 import json
 import math
 import os
@@ -13,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mynah.core.errors import BadCheckpoint, BadData, BadOption, MissingExtra
+from mynah.core.errors import BadCheckpoint, BadData, BadOption, MissingExtra, NoSpace
 from mynah.core.recipe import Batch, Recipe
 from mynah.core.types import Audio
 from mynah.train.checkpoint import read, restore
@@ -332,6 +334,26 @@ def test_a_bad_checkpoint_is_refused_and_runs_nothing(tmp_path: Path, monkeypatc
     torch.save({"step": 3}, last)
     with pytest.raises(BadCheckpoint, match="another program or version"):
         train(Line(1), tmp_path)
+
+
+class FullDisk(io.RawIOBase):
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = train(Line(2), tmp_path, device="cpu")
+    before, opened = last.read_bytes(), Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, mode="r", **more: FullDisk() if mode == "wb" else opened(path, mode, **more)
+    )
+    with pytest.raises(NoSpace, match="full"):
+        train(Line(5), tmp_path, device="cpu")
+    assert last.read_bytes() == before
+    assert {path.suffix for path in last.parent.iterdir()} == {".ckpt", ".jsonl", ""}
 
 
 def test_a_checkpoint_of_another_size_is_refused(tmp_path: Path) -> None:
