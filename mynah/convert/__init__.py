@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
+from inspect import signature
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from mynah.core.errors import BadVoice
+from mynah.core.errors import BadOption, BadVoice
 
 if TYPE_CHECKING:
-    from mynah.core.types import Audio, Voice
+    from mynah.core.types import Audio, Contour, Voice
 
 DEFAULT = "mynah"
 
 
-def convert(source: Audio, voice: Voice | str, *, system: str = DEFAULT, **options: Any) -> Audio:
+def convert(
+    source: Audio,
+    voice: Voice | str,
+    *,
+    system: str = DEFAULT,
+    melody: Contour | None = None,
+    device: str = "cpu",
+    **options: Any,
+) -> Audio:
     """Let somebody else sing or say it.
 
     Args:
@@ -27,6 +36,8 @@ def convert(source: Audio, voice: Voice | str, *, system: str = DEFAULT, **optio
         voice: Who should be heard: a voice, or what `mynah.voice` understands: a name, a sound file, or a mixture
             such as `"a:0.7,b:0.3"`.
         system: One of the files of this folder; loaded at the first call and kept.
+        melody: Pitch of the source, where a hand has corrected it; heard when not given.
+        device: Where the nets run, as torch calls it.
         options: By name, as `mynah convert --help` lists them; what is not given keeps its default.
 
     Returns:
@@ -36,7 +47,8 @@ def convert(source: Audio, voice: Voice | str, *, system: str = DEFAULT, **optio
         UnknownSystem: No such system.
         UnknownVoice: No voice of that name.
         BadVoice: The voice was made for another system.
-        BadOption: One line for each option that does not exist or is out of bounds.
+        BadOption: One line for each option that does not exist or is out of bounds; or a melody for a system that takes
+            none.
 
     Example:
 
@@ -59,22 +71,29 @@ def convert(source: Audio, voice: Voice | str, *, system: str = DEFAULT, **optio
         raise BadVoice(
             f"the voice {voice.name!r} was made for {voice.system}: convert with that system, not with {name}"
         )
-    result: Audio = _loaded(name).convert(source, voice, chosen)
+    engine = _loaded(name, device)
+    if melody is None:
+        result: Audio = engine.convert(source, voice, chosen)
+        return result
+    if "melody" not in signature(engine.convert).parameters:
+        raise BadOption(f"{name} finds the melody by itself: leave `melody` away")
+    result = engine.convert(source, voice, chosen, melody=melody)
     return result
 
 
 @lru_cache(maxsize=2)
-def _loaded(name: str) -> Any:
+def _loaded(name: str, device: str) -> Any:
     from mynah.core.registry import find
 
-    return find(name).load()
+    return find(name).load(device=device)
 
 
 class _Convert(ModuleType):
     """The folder of converters, which can itself be called."""
 
-    def __call__(self, source: Audio, voice: Voice | str, *, system: str = DEFAULT, **options: Any) -> Audio:
-        return convert(source, voice, system=system, **options)
+    @staticmethod
+    def __call__(source: Audio, voice: Voice | str, **named: Any) -> Audio:
+        return convert(source, voice, **named)
 
 
 _Convert.__call__.__doc__ = convert.__doc__

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from pydantic import Field
 
 from mynah.core.system import Card, System
-from mynah.core.types import Audio, Voice
+from mynah.core.types import Audio, Contour, Voice
 from mynah.core.verbs import Options
 from mynah.features.pitch import pitch
 from mynah.nets.source import sine
@@ -32,7 +32,7 @@ class HumOptions(Options):
 
     transpose: Annotated[
         float,
-        Field(ge=-24, le=24, description="Shift the melody.", json_schema_extra={"unit": "semitones"}),
+        Field(ge=-24, le=24, description="shift the melody", json_schema_extra={"unit": "semitones"}),
     ] = 0.0
 
 
@@ -49,10 +49,12 @@ class Hum(System[Config]):
     def load(cls, weights: str = "default", *, device: str = "cpu") -> Self:
         return cls(Config())
 
-    def convert(self, source: Audio, voice: Voice, options: HumOptions | None = None) -> Audio:
-        """The melody of `source` as a sine, in one channel of the same rate and length. The voice is not heard."""
+    def convert(
+        self, source: Audio, voice: Voice, options: HumOptions | None = None, *, melody: Contour | None = None
+    ) -> Audio:
+        """The melody of `source`, or another, as a sine: one channel, same rate and length. The voice is not heard."""
         options = options or HumOptions()
-        melody = pitch(source)
+        melody = melody or pitch(source)
         length = source.samples.shape[-1]
 
         hz = melody.values[None] * 2 ** (options.transpose / 12)

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import mynah.convert
-from mynah.convert.hum import Hum
+from mynah.convert.hum import Hum, HumOptions
 from mynah.core import errors
-from mynah.core.types import Audio, Voice
+from mynah.core.types import Audio, Contour, Voice
 
 NOTE = Audio(0.3 * torch.sin(torch.arange(8_000) * 0.1)[None], rate=16_000)
 ANYBODY = Voice("anybody", range_hz=(80.0, 800.0))
@@ -44,6 +44,21 @@ def test_each_bad_option_has_its_line() -> None:
     assert "24" in first
     assert "'volume'" in second
     assert "transpose" in second
+
+
+def test_a_melody_corrected_by_hand_is_sung() -> None:
+    a4 = Contour(torch.full((50,), 440.0), hop_seconds=0.01, unit="Hz")
+    result = mynah.convert(NOTE, ANYBODY, system="hum", melody=a4)
+    assert torch.fft.rfft(result.samples[0]).abs().argmax().item() == 220  # half a second, so bins are 2 Hz
+
+
+def test_a_melody_is_refused_by_a_system_that_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def convert(self: Hum, source: Audio, voice: Voice, options: HumOptions) -> Audio:
+        return source
+
+    monkeypatch.setattr(Hum, "convert", convert)
+    with pytest.raises(errors.BadOption, match="leave `melody` away"):
+        mynah.convert(NOTE, ANYBODY, system="hum", melody=Contour(torch.ones(50), 0.01, "Hz"))
 
 
 def test_an_unknown_system_is_named_with_those_that_exist() -> None:
