@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import multiprocessing
+import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -34,6 +35,7 @@ SUFFIXES = frozenset(
 SHORTEST_SECONDS = 0.4
 SILENT = 0.01  # peak
 FORMAT = 1
+FACTS = "facts.json"
 FEW = 16  # recordings that one process has done before a second one has started
 
 Done = tuple[str, dict[str, Any]]
@@ -170,7 +172,7 @@ def prepare(
     """
     cache = Path(cache)
     done: dict[int, Done | BadAudio] = {}
-    for place, result in _all(clips, cache, workers if len(clips) > FEW else 1):
+    for place, result in _all(clips, cache, workers):
         done[place] = result
         if progress:
             progress(len(done) / len(clips))
@@ -189,19 +191,50 @@ def prepare(
 
 
 def _all(clips: Sequence[Clip], cache: Path, workers: int) -> Iterator[tuple[int, Done | BadAudio]]:
-    if workers == 1:
-        for place, clip in enumerate(clips):
-            yield place, _one(clip.path, cache)
+    new = []
+    for place, clip in enumerate(clips):
+        known = _known(clip.path, cache)
+        if known is None:
+            new.append(place)
+        else:
+            yield place, known
+    if workers == 1 or len(new) <= FEW:
+        for place in new:
+            yield place, _one(clips[place].path, cache)
         return
     # Not forked: a fork of a process in which torch has run its threads may hang.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,))
+    pool = ProcessPoolExecutor(workers, context, initializer=_settle)
     try:
-        waiting = {pool.submit(_one, clip.path, cache): place for place, clip in enumerate(clips)}
+        waiting = {pool.submit(_one, clips[place].path, cache): place for place in new}
         for future in as_completed(waiting):
             yield waiting[future], future.result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _settle() -> None:
+    """One thread for each process; and Ctrl-C is for the one that waits for them."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _known(path: Path, cache: Path) -> Done | BadAudio | None:
+    try:
+        key = _key(path)
+    except BadAudio as error:
+        return error
+    # Written last, so where it is, the rest is whole.
+    facts = cache / key / FACTS
+    return (key, json.loads(facts.read_text("utf-8"))) if facts.exists() else None
+
+
+def _key(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return f"{hashlib.file_digest(file, 'sha256').hexdigest()[:32]}-{FORMAT}"
+    except OSError as error:
+        raise BadAudio(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _one(path: Path, cache: Path) -> Done | BadAudio:
@@ -212,16 +245,8 @@ def _one(path: Path, cache: Path) -> Done | BadAudio:
 
 
 def _prepared(path: Path, cache: Path) -> Done:
-    try:
-        with path.open("rb") as file:
-            key = f"{hashlib.file_digest(file, 'sha256').hexdigest()[:32]}-{FORMAT}"
-    except OSError as error:
-        raise BadAudio(f"{path} cannot be read: {error.strerror}") from error
+    key = _key(path)
     folder = cache / key
-    # Written last, so where it is, the rest is whole.
-    facts_at = folder / "facts.json"
-    if facts_at.exists():
-        return key, json.loads(facts_at.read_text("utf-8"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CutShort)  # what is there of it can be learnt from
         whole = read(path, rate=RATES[0], mono=True)
@@ -239,7 +264,7 @@ def _prepared(path: Path, cache: Path) -> Done:
     melody = _fit(contour.values, frames * PITCH_RATE // FRAME_RATE, float("nan"))
     _write(folder / "pitch.f32", melody.numpy().astype("<f4"))
     facts = {"frames": frames, "bandwidth_hz": bandwidth(waves[RATES[0]], RATES[0])}
-    with replacing(facts_at) as half:
+    with replacing(folder / FACTS) as half:
         half.write_text(json.dumps(facts), "utf-8")
     return key, facts
 
