@@ -31,12 +31,20 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_every_command_exists() -> None:
-    told = set(re.findall(r"\bmynah ([a-z]+)\b", "\n".join(re.findall(r"`[^`]+`|^    .*$", README, re.MULTILINE))))
+    shown = re.findall(r"`[^`\n]+`|^    .*$", re.sub(r"```.*?```", "", README, flags=re.DOTALL), re.MULTILINE)
+    told = set(re.findall(r"\bmynah ([a-z]+)\b", "\n".join(shown)))
     assert told >= {"convert", "enrol", "voices", "train", "systems", "evaluate", "doctor", "demo"}
     listed = subprocess.run(
         [sys.executable, "-m", "mynah", "--help"], capture_output=True, text=True, check=True
     ).stdout
     assert told <= set(re.findall(r"\b[a-z]+\b", listed))
+
+
+def test_every_option_exists() -> None:
+    told = set(re.findall(r"--[a-z-]+", README.partition("### What can be turned")[2].partition("## Installing")[0]))
+    helped = [sys.executable, "-m", "mynah", "convert", "--help"]
+    listed = subprocess.run(helped, capture_output=True, text=True, check=True).stdout
+    assert told - {"--help"} <= set(re.findall(r"--[a-z-]+", listed))
 
 
 def test_every_file_and_target_exists() -> None:
