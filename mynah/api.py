@@ -16,21 +16,22 @@ def enrol(
     *,
     license: str = "",
     attribution: str = "",
+    replace: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> Voice:
     """Make a voice from recordings of somebody, and keep it in the library.
 
     Args:
         recordings: One or several, as files or as sound: half a minute of one person alone is good, minutes are better.
-        name: What to call the voice; by default the name of the file, if there is but one. A voice of that name is
-            replaced.
+        name: What to call the voice; by default the name of the file, if there is but one.
         license: Under which the voice may be used, as an SPDX identifier; empty for a private voice.
         attribution: Who is to be named.
+        replace: Take the place of an older voice of that name.
         progress: Told the fraction that is done, 0 to 1.
 
     Raises:
         BadAudio: A recording cannot be read.
-        BadVoice: Too little sound in them, or no name.
+        BadVoice: Too little sound in them; no name, or one that is taken.
     """
     several = [recordings] if isinstance(recordings, str | Path | Audio) else list(recordings)
     clips = [Path(clip) if isinstance(clip, str) else clip for clip in several]
@@ -38,7 +39,7 @@ def enrol(
         if len(clips) != 1 or not isinstance(clips[0], Path):
             raise BadVoice('say what to call the voice: mynah.enrol(recordings, "name")')
         name = clips[0].stem
-    return library.enrol(clips, name, terms=Terms(license, attribution), progress=progress)
+    return library.enrol(clips, name, terms=Terms(license, attribution), replace=replace, progress=progress)
 
 
 def voice(spec: str) -> Voice:

@@ -88,8 +88,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     options = chosen(options_of(system, "convert"), args)
     melody = read_csv(args.pitch) if args.pitch else None
     planned(args.inputs, "voice", args.out, args.format)  # what makes no sense is told before the work begins
-    with screen.progress(f"voice {args.voice}") as progress:
-        voice = find_voice(args.voice, progress=progress)
+    voice = find_voice(args.voice)
     if voice.system not in ("", name):
         raise BadVoice(f"the voice {voice.name!r} was made for {voice.system}: add --system {voice.system}")
     jobs = planned(args.inputs, voice.name, args.out, args.format)

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         ("fetched weights", cache(), ""),
         ("temporary files", Path(tempfile.gettempdir()), ""),
     ]
-    spaces = [
+    spaces: list[dict[str, Any]] = [
         {"what": what, "path": path, "set_by": origin, "free_bytes": free_bytes(path)} for what, path, origin in places
     ]
     system = f"{platform.system()} {platform.release()} {platform.machine()}"

@@ -37,14 +37,17 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     from mynah.core.types import Terms
     from mynah.voices import library
 
-    known = {summary.name for summary in library.names()}
-    if name in known and not args.force:
-        raise BadOption(f"there is a voice {name!r} already: add --force to replace it, or choose another --name")
     with screen.progress(f"enrolling {name}") as progress:
-        voice = library.enrol(files, name, terms=Terms(args.license, args.attribution), progress=progress)
+        voice = library.enrol(
+            files, name, terms=Terms(args.license, args.attribution), replace=args.force, progress=progress
+        )  # fmt: skip
     low, high = voice.range_hz
-    place = library.path(name)
-    screen.give({"name": voice.name, "range_hz": [low, high], "path": place})
-    screen.show(f"{voice.name}: pitch {low:.0f} to {high:.0f} Hz, kept in {place}")
+    place = library.path(voice.name)
+    screen.give(
+        {"name": voice.name, "range_hz": [low, high], "seconds": voice.seconds, "advice": voice.advice, "path": place}
+    )
+    screen.show(f"{voice.name}: {voice.seconds:.0f} s of sound, pitch {low:.0f} to {high:.0f} Hz, kept in {place}")
+    for sentence in voice.advice:
+        screen.note(f"advice: {sentence}")
     screen.note(f"now try: mynah convert song.wav --voice {voice.name}")
     return 0

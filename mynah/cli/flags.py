@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, get_args, get_origin
 
+from mynah.core.errors import BadOption
 from mynah.core.verbs import Options
 
 _MARK = "option "  # no flag of ours has a blank in its name, so the two kinds cannot meet
@@ -27,7 +28,7 @@ def add(parser: argparse.ArgumentParser, options: type[Options], title: str) -> 
     schemas = options.model_json_schema().get("properties", {})
     for name, field in options.model_fields.items():
         schema = schemas[name]
-        flag = "--" + name.replace("_", "-")
+        flag = _flag(name)
         settings: dict[str, Any] = {
             "dest": _MARK + name,
             "default": argparse.SUPPRESS,
@@ -52,7 +53,36 @@ def chosen(options: type[Options], args: argparse.Namespace) -> Options:
     """
     given = {name.removeprefix(_MARK): value for name, value in vars(args).items() if name.startswith(_MARK)}
     kinds = {name: field.annotation for name, field in options.model_fields.items()}
-    return options.of(**{name: _number_of(kinds[name], value) for name, value in given.items()})
+    try:
+        return options.of(**{name: _number_of(kinds[name], value) for name, value in given.items()})
+    except BadOption as error:
+        schemas = options.model_json_schema().get("properties", {})
+        lines = {}
+        for line in str(error).splitlines():
+            name = line.partition(":")[0]
+            lines[name] = f"{_flag(name)} is {_wanted(schemas[name])}, not {given[name]!r}" if name in given else line
+        raise BadOption("\n".join(lines.values())) from None
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _wanted(schema: dict[str, Any]) -> str:
+    """What a value has to be, in words."""
+    wanted = []
+    for branch in _branches(schema):
+        kind = {"number": "a number", "integer": "a whole number", "array": "several values"}.get(
+            branch.get("type", "")
+        )
+        if words := _words([branch]):
+            wanted.append(" or ".join(words))
+        elif kind and "minimum" in branch and "maximum" in branch:
+            unit = f" {schema['unit']}" if "unit" in schema else ""
+            wanted.append(f"{kind} from {branch['minimum']:g} to {branch['maximum']:g}{unit}")
+        else:
+            wanted.append(kind or "a short text")
+    return " or ".join(wanted)
 
 
 def _number_of(kind: Any, value: Any) -> Any:

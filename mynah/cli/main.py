@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str], screen: Screen) -> int:
     word = next((word for word in arguments if not word.startswith("-")), "")
     wanted = ALIASES.get(word, word)
-    everywhere = argparse.ArgumentParser(add_help=False)
+    everywhere = Parser(add_help=False)
     shared = everywhere.add_argument_group("everywhere")
     for flag, explanation in (
         ("--json", "print for machines: one JSON document on standard output"),

@@ -76,11 +76,11 @@ def _tune(system: Any, args: argparse.Namespace, out: Path, screen: Screen) -> i
     if args.stage:
         raise BadOption("--stage goes with --data; a voice is tuned in one go")
     voice = library.find(args.voice)
-    place = library.path(args.voice)
-    if not place.is_dir():
+    if not library.path(args.voice).is_dir():
         raise BadOption(f"{args.voice} came with mynah and stays as it is: enrol a voice of your own and tune that")
-    recipe = system.load(args.weights).adapt(voice)
-    files = _stage(recipe, args, out / voice.name, place, screen)
+    work = out / voice.name
+    files = _stage(system.load(args.weights).adapt(voice), args, work, work, screen)
+    library.attach(voice.name, Path(files[0]))
     _report(voice.name, files, screen)
     screen.note(f"`mynah convert --voice {voice.name}` uses it from now on")
     return 0

@@ -26,10 +26,12 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     mix.add_argument("--name", required=True, help="of the new voice")
     export = deeds.add_parser("export", help="one file that another mynah can import")
     export.add_argument("name")
-    export.add_argument("--out", type=Path, help="the file (default NAME.mynah-voice)")
+    export.add_argument("--out", type=Path, help="file or folder (default NAME.mynah, here)")
     import_ = deeds.add_parser("import", help="take in a file that was exported")
     import_.add_argument("file", type=Path)
     import_.add_argument("--name", help="call it otherwise")
+    for deed in (mix, import_):
+        deed.add_argument("--force", action="store_true", help="replace a voice of that name")
     remove = deeds.add_parser("remove", help="forget a voice of yours, recordings and all")
     remove.add_argument("names", nargs="+", metavar="name")
 
@@ -58,41 +60,32 @@ def list_(args: argparse.Namespace, screen: Screen) -> None:
         screen.note("no voices yet: mynah enrol me.wav")
         return
     screen.table(
-        [(voice.name, *_notes(voice.range_hz), voice.terms.license) for voice in voices],
-        head=("name", "from", "to", "licence"),
+        [(voice.name, *_notes(voice.range_hz), voice.kind, voice.license or "private") for voice in voices],
+        head=("name", "from", "to", "kind", "licence"),
     )
+    for voice in voices:
+        if voice.kind == "damaged":
+            screen.complaint("; ".join(voice.advice))
 
 
 def show(args: argparse.Namespace, screen: Screen) -> None:
     """All that is known about one voice, and whom to name."""
     from mynah.voices import library
 
-    voice = library.find(args.name)
+    voice, place = library.describe(args.name), library.path(args.name)
     low, high = voice.range_hz
-    seconds = sum(clip.seconds for clip in voice.clips)
-    screen.give(
-        {
-            "name": voice.name,
-            "range_hz": [low, high],
-            "clips": len(voice.clips),
-            "seconds": seconds,
-            "encoder": voice.encoder,
-            "system": voice.system,
-            "tuned": voice.weights is not None,
-            "license": voice.terms.license,
-            "attribution": voice.terms.attribution,
-        }
-    )
+    screen.give(asdict(voice) | {"path": place})
     lowest, highest = _notes(voice.range_hz)
     screen.table(
         [
             ("name", voice.name),
+            ("kind", voice.kind),
             ("range", f"{lowest} to {highest} ({low:.0f} to {high:.0f} Hz)"),
-            ("recordings", f"{len(voice.clips)}, {seconds:.0f} s" if voice.clips else "none kept"),
-            ("works with", voice.system or "any system"),
-            ("tuned", "yes" if voice.weights else "no"),
-            ("licence", voice.terms.license or "private"),
-            ("to be named", voice.terms.attribution or "nobody"),
+            ("made from", f"{voice.seconds:.0f} s of recordings"),
+            ("lies in", place),
+            ("licence", voice.license or "private"),
+            ("to be named", voice.attribution or "nobody"),
+            *(("advice", sentence) for sentence in voice.advice),
         ]
     )
 
@@ -102,7 +95,7 @@ def play_path(args: argparse.Namespace, screen: Screen) -> None:
     from mynah.voices import library
 
     place = library.path(args.name)
-    clips = sorted((place / "clips").iterdir()) if (place / "clips").is_dir() else []
+    clips = sorted((place / "clips").glob("*.flac"))
     if not clips:
         raise BadVoice(f"the voice {args.name!r} came without recordings; `mynah demo` lets you hear voices that ship")
     screen.give({"name": args.name, "path": clips[0]})
@@ -113,7 +106,7 @@ def mix(args: argparse.Namespace, screen: Screen) -> None:
     """A mixture, kept."""
     from mynah.voices import library
 
-    voice = library.mix(args.mixture, args.name)
+    voice = library.save(library.find(args.mixture), args.name, replace=args.force)
     screen.give({"name": voice.name, "range_hz": list(voice.range_hz)})
     screen.show(f"{voice.name}: {args.mixture}")
 
@@ -122,7 +115,7 @@ def export(args: argparse.Namespace, screen: Screen) -> None:
     """One file."""
     from mynah.voices import library
 
-    path = library.export(args.name, args.out or Path(f"{args.name}.mynah-voice"))
+    path = library.export(args.name, args.out or Path.cwd())
     screen.give({"name": args.name, "path": path})
     screen.show(str(path))
 
@@ -131,7 +124,7 @@ def import_(args: argparse.Namespace, screen: Screen) -> None:
     """The voice in a file."""
     from mynah.voices import library
 
-    voice = library.import_(args.file)
+    voice = library.import_(args.file, name=args.name, replace=args.force)
     screen.give({"name": voice.name})
     screen.show(voice.name)
 
@@ -156,6 +149,8 @@ def _notes(range_hz: tuple[float, float]) -> tuple[str, str]:
         >>> _notes((261.6, 440.0))
         ('C4', 'A4')
     """
+    if not all(hz > 0 for hz in range_hz):
+        return "?", "?"
     low, high = (round(69 + 12 * math.log2(hz / 440)) for hz in range_hz)
     names = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"]
     return f"{names[low % 12]}{low // 12 - 1}", f"{names[high % 12]}{high // 12 - 1}"
