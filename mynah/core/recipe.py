@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor, nn
 
-    from mynah.core.types import Audio
+    from mynah.core.types import Audio, Voice
 
 Batch = dict[str, "Tensor"]
 
@@ -66,3 +68,23 @@ class Recipe(ABC):
     @abstractmethod
     def export(self, folder: str) -> list[str]:
         """Write what inference needs as safetensors into `folder`; returns the files."""
+
+
+@runtime_checkable
+class Learns(Protocol):
+    """A system that can be trained: from nothing on a folder of recordings, or further for one voice."""
+
+    @classmethod
+    def course(cls, data: Path, folder: Path, *, teacher: str = "") -> dict[str, Callable[[], Recipe]]:
+        """The stages of training in order, by name. Each is built when its turn comes, from what earlier ones exported.
+
+        Args:
+            data: Folder of recordings.
+            folder: Where stages are trained and export to; a stage that was not trained there is taken as shipped.
+            teacher: Weights of the net that is distilled, where there is one: a path or a hub id.
+        """
+        ...
+
+    def adapt(self, voice: Voice) -> Recipe:
+        """Go on for one voice; what is exported is that voice's `weights.safetensors`."""
+        ...
