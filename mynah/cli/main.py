@@ -29,6 +29,11 @@ COMMANDS = {
     "doctor": "show versions, devices, weights and free space",
     "demo": "convert a short song of ours into two voices, and measure it",
 }
+EVERYWHERE = {
+    "json": "print for machines: one JSON document on standard output",
+    "quiet": "no progress and no remarks",
+    "debug": "show the traceback of every error",
+}
 ALIASES = {"enroll": "enrol"}
 OK, BUG, MISTAKE, STOPPED = 0, 1, 2, 130
 
@@ -53,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
         signal.signal(signal.SIGTERM, _leave)
-    screen = Screen(json="--json" in arguments, quiet="--quiet" in arguments, debug="--debug" in arguments)
+    screen = Screen(**{flag: _taken(f"--{flag}", arguments) for flag in EVERYWHERE})
     try:
         with warnings.catch_warnings():
             warnings.showwarning = screen.warning
@@ -77,17 +82,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _bug(error, screen)
 
 
+def _taken(flag: str, arguments: list[str]) -> bool:
+    """Whether a flag is there; it is taken out, so that it may stand before, after and inside of any command."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    there = flag in arguments[:end]
+    arguments[:end] = [word for word in arguments[:end] if word != flag]
+    return there
+
+
 def _run(arguments: list[str], screen: Screen) -> int:
     word = next((word for word in arguments if not word.startswith("-")), "")
     wanted = ALIASES.get(word, word)
     everywhere = Parser(add_help=False)
     shared = everywhere.add_argument_group("everywhere")
-    for flag, explanation in (
-        ("--json", "print for machines: one JSON document on standard output"),
-        ("--quiet", "no progress and no remarks"),
-        ("--debug", "show the traceback of every error"),
-    ):
-        shared.add_argument(flag, action="store_true", default=argparse.SUPPRESS, help=explanation)
+    for flag, explanation in EVERYWHERE.items():
+        shared.add_argument(f"--{flag}", action="store_true", help=explanation)
     parser = Parser(
         prog="mynah", description="Any voice sings your recording.", parents=[everywhere], allow_abbrev=False
     )
