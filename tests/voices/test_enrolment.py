@@ -134,7 +134,7 @@ def test_advice_says_what_could_be_better(ears: Ears, sounds: Any) -> None:
     hiss = sounds.noise(clean.seconds, 0.04).samples
     [noisy] = take([Audio(clean.samples + hiss, RATE)], ears).advice
     assert "noisy" in noisy
-    bass = sounds.sung(55, clean.seconds, level=0.2, ratio=0.0).samples
+    bass = sounds.sung(55, clean.seconds, level=0.12, ratio=0.0).samples
     [music] = take([Audio(clean.samples + bass[:, : clean.samples.shape[-1]], RATE)], ears).advice
     assert "music" in music
 
