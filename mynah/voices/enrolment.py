@@ -253,8 +253,8 @@ def _at_rate(source: Path | Audio, most_seconds: float) -> tuple[Audio, int, int
         resampler = resampler or Resampler(block.rate, RATE)
         parts.append(resampler.push(Audio(block.samples.mean(0, keepdim=True), block.rate)).samples)
         done += block.seconds
-        # Pauses do not count towards what is kept, so that a little more is read than may be needed.
-        if done > 2 * most_seconds + 60:
+        # Pauses do not count towards what is kept, so a little more is read than may be needed.
+        if done > 1.2 * most_seconds + 60:
             break
     if resampler:
         parts.append(resampler.flush().samples)
