@@ -60,7 +60,8 @@ def noise_distance_db(level: Tensor, voiced: Tensor) -> float:
         voiced: Shape `[frame]`.
     """
     rest = level[~voiced]
-    if not voiced.any() or len(rest) * FRAME_SECONDS < 0.5:
+    # A few frames at the edges of held notes are no pause.
+    if not voiced.any() or len(rest) * FRAME_SECONDS < 0.5 or len(rest) < 0.03 * len(level):
         return float("inf")
     return float(level[voiced].median() - rest.quantile(0.1))
 

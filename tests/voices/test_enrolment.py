@@ -152,6 +152,8 @@ def test_distance_to_the_noise_is_that_of_the_levels(sounds: Any) -> None:
     level = levels(both)
     assert noise_distance_db(level, torch.arange(len(level)) < 100) == pytest.approx(20, abs=1)
     assert noise_distance_db(level, torch.ones(len(level), dtype=torch.bool)) == math.inf
+    held = levels(sounds.noise(100))
+    assert noise_distance_db(held, torch.arange(len(held)) >= 30) == math.inf
     assert not sounding(levels(sounds.silence(1))).any() and not len(sounding(levels(sounds.silence(0.001))))
 
 
