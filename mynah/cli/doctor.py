@@ -125,7 +125,7 @@ def published() -> list[dict[str, Any]]:
                 try:
                     fetch(weights)
                 except MynahError as error:
-                    state, trouble = "damaged", str(error)
+                    state, trouble = "broken", str(error)
             rows.append(
                 {"system": name, "name": label, "source": weights.source, "bytes": weights.bytes,
                  "license": weights.license, "state": state, "trouble": trouble}
