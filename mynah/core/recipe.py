@@ -25,7 +25,7 @@ class Recipe(ABC):
         steps: Optimiser steps of a whole run.
         nets: All that is learnt, critics included; its state dict is the checkpoint.
         clip_norm: Gradients are clipped to this norm.
-        ema: Decay of a running average of what turn `"net"` updates, such as 0.999; measures and export use the average.
+        ema: Decay of a running average of what turn `"net"` updates, such as 0.999; measures and export use it.
         autocast: Whether losses are computed in bfloat16 where that is safe.
     """
 

@@ -36,7 +36,8 @@ class ContentConfig:
 class ContentStudent(nn.Module):
     """A small causal-but-for-62-ms net that hears the words of a recording.
 
-    It learns to tell, from a recording whose pitch, formants, colour, level, noise and room were altered, what a Whisper
+    It learns to tell, from a recording whose pitch, formants, colour, level, noise and room were altered, what a
+    Whisper
     encoder hears in the unaltered one once the mean of the singer has been taken off (`mynah.convert.mynah.recipe`).
     """
 
@@ -53,18 +54,25 @@ class ContentStudent(nn.Module):
         self.norm = nn.LayerNorm(config.channels)
         self.out = nn.Linear(config.channels, config.size)
 
+    def _paddings(self) -> list[tuple[int, int]]:
+        return [block.padding for block in self.blocks if isinstance(block, ConvNeXt)]
+
     @property
     def past_seconds(self) -> float:
         """How far back a frame listens."""
-        return 0.03 + 0.0125 + 0.02 * sum(block.padding[0] for block in self.blocks)
+        return 0.03 + 0.0125 + 0.02 * sum(padding[0] for padding in self._paddings())
 
     @property
     def ahead_seconds(self) -> float:
         """How far ahead a frame listens: the latency of a stream."""
-        return 0.01 + 0.0125 + 0.02 * sum(block.padding[1] for block in self.blocks)
+        return 0.01 + 0.0125 + 0.02 * sum(padding[1] for padding in self._paddings())
 
     def from_power(self, power: Tensor) -> Tensor:
-        """Content of a power spectrum `[batch, 201, 2 * frame]` at 100 frames/s: `[batch, size, frame]`, zero mean and unit variance over size."""
+        """Content of a power spectrum `[batch, 201, 2 * frame]` at 100 frames/s.
+
+        Returns:
+            Shape `[batch, size, frame]`, zero mean and unit variance over size.
+        """
         x = self.stem(F.pad(self.mel(power), (3, 1)))
         for block in self.blocks:
             x = block(x)

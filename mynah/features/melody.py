@@ -18,7 +18,8 @@ STEPS = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 def semitones_to_fit(pitch: Tensor, range_hz: tuple[float, float], step: int = 12) -> int:
     """How far a melody has to move so that it lies in a voice's range, in whole `step`s (12 keeps the key).
 
-    The 10th and the 90th percentile of the melody, in octaves, are centred as well as the step allows on those of the voice.
+    The 10th and the 90th percentile of the melody, in octaves, are centred as well as the step allows on those of
+    the voice.
 
     Args:
         pitch: Hz, NaN where unvoiced, shape `[frame]`.

@@ -74,7 +74,7 @@ class VoiceEncoder(nn.Module):
 
     @torch.inference_mode()
     def embed(self, clips: Sequence[Audio]) -> Tensor:
-        """One vector `[size]` for a voice, from clips of any length and rate: the mean over pieces, weighed by duration.
+        """One vector `[size]` for a voice from clips of any length and rate: the mean over pieces, by duration.
 
         Raises:
             BadVoice: No clip is longer than a tenth of a second.

@@ -17,7 +17,8 @@ class ConvNeXt(nn.Module):
         ahead: Frames of look-ahead; the rest of the kernel lies in the past. None centres the kernel.
         dilation: Frames between neighbouring taps.
         expansion: Width of the inner layer in units of `channels`.
-        condition: Size of a vector that scales and shifts what enters the inner layer (FiLM, arXiv 1709.07871); 0 for none.
+        condition: Size of a vector that scales and shifts what enters the inner layer (FiLM, arXiv 1709.07871); 0
+            for none.
 
     Shape:
         `[batch, channel, frame]` in and out; the condition is `[batch, condition]`.

@@ -91,7 +91,7 @@ def dice() -> dict[str, Any]:
         "python": [version, list(numbers), gauss],
         "numpy": [str(kind), [int(key) for key in keys], int(place), int(has), float(cached)],
     }
-    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
         state["cuda"] = torch.cuda.get_rng_state_all()
     return state
 

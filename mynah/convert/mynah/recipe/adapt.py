@@ -19,6 +19,7 @@ from mynah.features.content import ContentStudent
 from mynah.features.loudness import Loudness
 from mynah.features.mel import PowerSpectrum
 from mynah.features.pitch import pitch
+from mynah.nets.convnext import ConvNeXt
 from mynah.train.bandwidth import bandwidth
 
 FRAMES = 100  # of a training clip: one second
@@ -56,14 +57,21 @@ class AdaptRecipe(Recipe):
                 self.pitches.append(on_grid(pitch(clip), len(wave) // 320).nan_to_num(0.0))
                 self.bandwidths.append(bandwidth(wave, rate))
         if not self.waves:
-            raise BadVoice(f"the voice {voice.name!r} has no clip of a second or more to train on: enrol a longer recording")
+            raise BadVoice(
+                f"the voice {voice.name!r} has no clip of a second or more to train on: enrol a longer recording"
+            )
         decoder.requires_grad_(False)
         self.vector = nn.Parameter(vector.clone())
         self.nets = nn.ModuleDict({"decoder": decoder, "voice": nn.ParameterList([self.vector])})
-        films = [block.film for block in decoder.blocks]
-        scales = [block.scale for block in decoder.blocks]
+        blocks = [block for block in decoder.blocks if isinstance(block, ConvNeXt)]
+        films = [block.film for block in blocks if block.film is not None]
+        scales = [block.scale for block in blocks]
         self.tuned: list[nn.Parameter] = [
-            *(parameter for module in (*films, decoder.voice, decoder.norm, decoder.out) for parameter in module.parameters()),
+            *(
+                parameter
+                for module in (*films, decoder.voice, decoder.norm, decoder.out)
+                for parameter in module.parameters()
+            ),
             *scales,
         ]
 
@@ -118,4 +126,3 @@ class AdaptRecipe(Recipe):
         path = Path(folder) / "weights.safetensors"
         to_safetensors(state, path, {"format": "mynah-adapt-1"})
         return [str(path)]
-

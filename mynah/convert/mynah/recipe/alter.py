@@ -1,6 +1,7 @@
 """Altering a voice on its power spectrum: pitch, formants, colour, level, noise, room and speed, a batch at a time.
 
-The nets that learn from this see magnitudes only, so no phase has to be kept and a whole batch costs a few milliseconds.
+The nets that learn from this see magnitudes only, so no phase has to be kept and a whole batch costs a few
+milliseconds.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def uniform(count: int, low: float, high: float, dice: Generator) -> Tensor:
 
 
 def envelope_and_fine(log_power: Tensor) -> tuple[Tensor, Tensor]:
-    """Split log power `[batch, bin, frame]` into what the throat and what the vocal folds contribute; their sum is the input."""
+    """Log power `[batch, bin, frame]` as what the throat and what the vocal folds add; their sum is the input."""
     cepstrum = torch.fft.irfft(log_power, dim=1)
     lifter = torch.zeros(cepstrum.shape[1])
     lifter[:LIFTER] = 1
@@ -63,14 +64,14 @@ def noise(power: Tensor, dice: Generator, share: float = 0.6) -> Tensor:
     level = power.mean((1, 2)) * 10 ** (-uniform(batch, 3, 40, dice) / 10)
     level = level * (torch.rand(batch, generator=dice) < share)
     tilt = uniform(batch, -4, 1, dice)[:, None] * torch.linspace(0, 1, bins)
-    spectrum = 10 ** tilt / (10**tilt).mean(1, keepdim=True)
+    spectrum = 10**tilt / (10**tilt).mean(1, keepdim=True)
     drawn = -torch.rand(batch, bins, frames, generator=dice).clamp(min=1e-6).log()
     return power + (level[:, None] * spectrum)[..., None] * drawn
 
 
 def room(power: Tensor, dice: Generator, share: float = 0.4) -> Tensor:
     """A late reverberation of 0.1 to 0.8 s, in a share of the batch."""
-    batch, bins, frames = power.shape
+    batch = len(power)
     taps = torch.arange(40)
     decay = 10 ** (-6 * taps * 0.01 / uniform(batch, 0.1, 0.8, dice)[:, None])
     wet = 10 ** (-uniform(batch, 5, 20, dice) / 10) * (torch.rand(batch, generator=dice) < share)
@@ -83,13 +84,15 @@ def room(power: Tensor, dice: Generator, share: float = 0.4) -> Tensor:
 def cut_highs(power: Tensor, dice: Generator, share: float = 0.5) -> Tensor:
     """Nothing above a random 3.5 to 8 kHz, in a share of the batch: telephones, old microphones, low rates."""
     batch, bins, _ = power.shape
-    edge = torch.where(torch.rand(batch, generator=dice) < share, uniform(batch, 3500, 8000, dice), torch.tensor(8000.0))
+    edge = torch.where(
+        torch.rand(batch, generator=dice) < share, uniform(batch, 3500, 8000, dice), torch.tensor(8000.0)
+    )
     kept = torch.linspace(0, 8000, bins) <= edge[:, None]
     return power * kept[..., None]
 
 
 def stretch_time(frames: Tensor, ratio: Tensor, length: int) -> Tensor:
-    """Play `[batch, channel, frame]` slower by `ratio` `[batch]`: frame `i` of the result is frame `i / ratio`, `length` of them."""
+    """Slow down `[batch, channel, frame]` by `ratio` `[batch]`: frame `i` of `length` was frame `i / ratio`."""
     place = (torch.arange(length) / ratio[:, None]).clamp(max=frames.shape[-1] - 1)
     below = place.floor().long().clamp(max=frames.shape[-1] - 2)
     part = (place - below)[:, None]

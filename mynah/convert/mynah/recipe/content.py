@@ -1,4 +1,4 @@
-"""Stage 1: the content student learns from a Whisper encoder what is sung, and from altered copies to ignore who sings."""
+"""Stage 1: a Whisper encoder teaches the content student what is sung, altered copies teach it to ignore who sings."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ FRAMES = 120  # of a training clip: 2.4 s
 class ContentRecipe(Recipe):
     """Regression on the teacher's frames, made free of the singer: standardised, and the singer's mean taken off.
 
-    What the altered copy no longer tells (the throat's length, the pitch) cannot be regressed upon, so the mean over all
-    singers remains: the student forgets the singer because it cannot know.
+    What the altered copy no longer tells (the throat's length, the pitch) cannot be regressed upon, so the mean over
+    all singers remains: the student forgets the singer because it cannot know.
     """
 
     name = "content"

@@ -14,13 +14,18 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from mynah.catalog.checkpoint import to_safetensors
+from mynah.convert.mynah.colour import bands, long_term
 from mynah.core.atomic import replacing
 from mynah.core.errors import BadData
 from mynah.core.types import Audio
+from mynah.features.loudness import Loudness
+from mynah.features.mel import PowerSpectrum
 from mynah.features.whisper import WhisperEncoder
 from mynah.train.data import Take, prepare, scan
 
-FOCUS_SECONDS = 600.0  # of a speaker there is more than this, so it may be shipped as a voice: half of all clips are theirs
+FOCUS_SECONDS = (
+    600.0  # of a speaker there is more than this, so it may be shipped as a voice: half of all clips are theirs
+)
 SHRINK = 400  # frames by which a speaker's mean is drawn to that of all: one who said little has none of their own
 
 Draw = tuple[list[Take], Tensor]  # takes, and how often each is drawn
@@ -32,8 +37,8 @@ class Corpus:
     Args:
         takes: From `mynah.train.data.prepare`.
         root: Folder of the recordings; `hold_out` is relative to it.
-        hold_out: Patterns such as `singing/pjs/pjs08[1-9]*` of recordings never trained on. None at all holds out the last
-            tenth of everybody of whom there is more than ten minutes.
+        hold_out: Patterns such as `singing/pjs/pjs08[1-9]*` of recordings never trained on. Of whoever has more than
+            ten minutes and is not named by them, the last tenth is held out.
     """
 
     def __init__(self, takes: Sequence[Take], root: Path, hold_out: Sequence[str] = ()) -> None:
@@ -48,9 +53,10 @@ class Corpus:
             by_speaker[take.clip.speaker].append(take)
         seconds = {speaker: sum(take.seconds for take in takes) for speaker, takes in by_speaker.items()}
         self.focus = sorted(speaker for speaker, length in seconds.items() if speaker and length > FOCUS_SECONDS)
-        for speaker in self.focus if not hold_out else ():
-            several = by_speaker[speaker]
-            self.held_out |= {take.clip.path for take in several[-(len(several) // 10) :] if len(several) >= 10}
+        for speaker in self.focus:
+            paths = [take.clip.path for take in by_speaker[speaker]]
+            if len(paths) >= 10 and self.held_out.isdisjoint(paths):
+                self.held_out |= set(paths[len(paths) * 9 // 10 :])
         self.speakers = sorted({take.clip.speaker for take in self.training if take.clip.speaker})
         if not self.training:
             raise BadData("everything is held out: there is nothing left to train on")
@@ -89,8 +95,13 @@ class Corpus:
         return [take for take in self.takes if take.clip.path not in self.held_out]
 
     def _part(self, held_out: bool) -> list[Take]:
-        # A small folder may hold out nothing: then figures are those of the training material, which is better than none.
-        return [take for take in self.takes if take.clip.path in self.held_out] if held_out and self.held_out else self.training
+        # A small folder may hold out nothing: then figures are those of the training material, which is better than
+        # none.
+        return (
+            [take for take in self.takes if take.clip.path in self.held_out]
+            if held_out and self.held_out
+            else self.training
+        )
 
     # What is drawn
 
@@ -101,7 +112,7 @@ class Corpus:
 
     @cached_property
     def _halves(self) -> dict[bool, tuple[Draw, Draw]]:
-        """The speakers of whom there is most, equally; and all others. Stems carry effects, which are no part of a voice."""
+        """The speakers of whom there is most, and all others. Stems carry effects, which are no part of a voice."""
         halves = {}
         for held_out in (False, True):
             dry = [take for take in self._part(held_out) if take.clip.kind != "stem"] or self._part(held_out)
@@ -121,11 +132,24 @@ class Corpus:
     @cached_property
     def _median(self) -> dict[tuple[str, bool], float]:
         """Median pitch in Hz of a speaker's speech and singing, from at most 200 recordings of each."""
-        pitches = defaultdict(list)
+        pitches: dict[tuple[str, bool], list[Tensor]] = defaultdict(list)
         for take in self.takes:
             if len(pitches[style(take)]) < 200:
                 pitches[style(take)].append(take.pitch())
         return {key: torch.cat(values).nanmedian().nan_to_num(150.0).item() for key, values in pitches.items()}
+
+    @cached_property
+    def _colour(self) -> dict[tuple[str, bool], Tensor]:
+        """Long-term spectrum `[band]` of a speaker's speech and singing, from about a minute of each."""
+        power, loudness, filters = PowerSpectrum(), Loudness(), bands(16_000, 400)
+        found: dict[tuple[str, bool], list[Tensor]] = defaultdict(list)
+        seconds: dict[tuple[str, bool], float] = defaultdict(float)
+        for take in sorted(self.takes, key=lambda take: hash_of(take)):
+            if seconds[style(take)] < 60:
+                spectrum = power(take.wave(16_000)[None])
+                found[style(take)].append(take.seconds * coloured(spectrum, loudness, filters)[0])
+                seconds[style(take)] += take.seconds
+        return {key: torch.stack(values).sum(0) / seconds[key] for key, values in found.items()}
 
     def clips(self, dice: Generator, count: int, frames: int, *, held_out: bool = False) -> list[tuple[Take, int]]:
         """Takes and where to begin in each, over all collections."""
@@ -138,7 +162,7 @@ class Corpus:
 
         Returns:
             wave32 `[batch, time]`, pitch (Hz, 0 where unvoiced) `[batch, frame]`, reference (16 kHz) `[batch, time]`,
-            bandwidth (Hz) and median (pitch of the speaker, Hz) `[batch]`.
+            bandwidth (Hz) and median (pitch of the speaker, Hz) `[batch]`, colour (of the speaker) `[batch, band]`.
         """
         rows = []
         for _ in range(count):
@@ -154,12 +178,13 @@ class Corpus:
                     "reference": around(other.wave(16_000, start, reference), reference * 320),
                     "bandwidth": torch.tensor(take.bandwidth_hz),
                     "median": torch.tensor(self._median[style(take)]),
+                    "colour": self._colour[style(take)],
                 }
             )
         return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
     def stretches(self, dice: Generator, count: int, frames: int) -> tuple[Tensor, Tensor]:
-        """16 kHz waves `[batch, time]` of speakers drawn alike, an eighth of them of those in focus; and their numbers."""
+        """16 kHz waves `[batch, time]` of speakers drawn alike, an eighth from those in focus; and their numbers."""
         numbers = torch.randint(len(self.speakers), (count,), generator=dice)
         for place in range(count // 8 if self.focus else 0):
             numbers[place] = self.speakers.index(self.focus[draw(len(self.focus), dice)])
@@ -197,7 +222,7 @@ class Corpus:
 
 
 class Teaching:
-    """The teacher's frames, standardised, with the mean of whoever is heard taken off: what is said, not who says it."""
+    """The teacher's frames, standardised, with the speaker's mean taken off: what is said, not who says it."""
 
     def __init__(self, takes: Sequence[Take], name: str, size: int) -> None:
         self.name, self.size = name, size
@@ -228,8 +253,21 @@ class Teaching:
 
 
 def style(take: Take) -> tuple[str, bool]:
-    """Who, and whether it is sung: one and the same person is two on the scale of pitch. The unnamed go by collection."""
+    """Who, and whether it is sung, because people sing higher than they speak. The unnamed go by collection."""
     return take.clip.speaker or take.clip.source, take.clip.kind not in ("", "speech")
+
+
+def coloured(power: Tensor, loudness: Loudness, filters: Tensor) -> Tensor:
+    """Mean log power of the louder frames, less its mean over bands: `[batch, bin, frame]` to `[batch, band]`."""
+    level = loudness(power)
+    counts = (level > level.amax(1, keepdim=True) - 25).float()
+    colour = long_term(power, filters, counts)
+    return colour - colour.mean(1, keepdim=True)
+
+
+def hash_of(take: Take) -> str:
+    """An order that has nothing to do with names, so that a minute of somebody is not all from one session."""
+    return take.folder.name
 
 
 def by_collection(takes: list[Take]) -> Draw:
@@ -280,4 +318,3 @@ def save(net: nn.Module, folder: str, name: str) -> str:
     state = {key: value.detach().half().cpu() for key, value in net.state_dict().items()}
     to_safetensors(state, path, {"format": "mynah-1", "net": name})
     return str(path)
-

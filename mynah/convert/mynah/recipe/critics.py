@@ -10,7 +10,6 @@ from torch.nn.utils.parametrizations import weight_norm
 from mynah.train.losses import Verdict
 
 
-
 class PeriodCritic(nn.Module):
     """Looks at every `period`-th sample (HiFi-GAN, Kong et al., arXiv 2010.05646), with a quarter of the channels."""
 
@@ -64,9 +63,11 @@ class Critics(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.members = nn.ModuleList(
-            [*(PeriodCritic(period) for period in (2, 3, 5, 7, 11)), *(SpectralCritic(size) for size in (2048, 1024, 512))]
+            [
+                *(PeriodCritic(period) for period in (2, 3, 5, 7, 11)),
+                *(SpectralCritic(size) for size in (2048, 1024, 512)),
+            ]
         )
 
     def forward(self, wave: Tensor) -> list[Verdict]:
         return [member(wave) for member in self.members]
-

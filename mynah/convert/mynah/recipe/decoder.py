@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mynah.convert.mynah.colour import bands
 from mynah.convert.mynah.decoder import Decoder, DecoderConfig
 from mynah.convert.mynah.recipe import alter
-from mynah.convert.mynah.recipe.corpus import Corpus, save
+from mynah.convert.mynah.recipe.corpus import Corpus, coloured, save
 from mynah.core.recipe import Batch, Recipe
 from mynah.core.types import Audio
 from mynah.features.content import ContentStudent
@@ -40,6 +41,7 @@ class DecoderRecipe(Recipe):
         clips: int = 16,
         swapped: int = 6,
         swap_from: int = 1200,
+        voice_weight: float = 1.0,
         seed: int = 3,
     ) -> None:
         self.corpus, self.steps, self.clips, self.seed = corpus, steps, clips, seed
@@ -48,6 +50,7 @@ class DecoderRecipe(Recipe):
         self.decoder, self.encoder = Decoder(config), encoder
         self.nets = nn.ModuleDict({"decoder": self.decoder, "encoder": encoder})
         self.loudness = Loudness()
+        self.bands, self.voice_weight = bands(16_000, 400), voice_weight
         self.power32 = PowerSpectrum(800, 320)  # the bins of the 16 kHz front end, and as many above them
 
     def batch(self, step: int) -> Batch:
@@ -56,7 +59,8 @@ class DecoderRecipe(Recipe):
         return batch | {"step": torch.tensor(step), "seed": torch.randint(2**31, (), generator=dice)}
 
     def parameters(self, turn: str) -> list[nn.Parameter]:
-        # The trunk of the voice encoder stays as it learnt to tell singers apart; what it listens to and passes on is tuned.
+        # The trunk of the voice encoder stays as it learnt to tell singers apart; what it listens to and passes on
+        # is tuned.
         return [*self.decoder.parameters(), *self.encoder.attention.parameters(), *self.encoder.out.parameters()]
 
     def learning_rate(self, turn: str, step: int) -> float:
@@ -106,7 +110,12 @@ class DecoderRecipe(Recipe):
         made = self.render(noisy, pitch, loudness, voice, dice)
         result = {"theirs": wave32, "ours": made[:count], "content": content}
         if swapped:
-            result |= {"other": made[count:], "wanted": batch["reference"][from_whom]}
+            result |= {
+                "other": made[count:],
+                "wanted": batch["reference"][from_whom],
+                "shift": batch["colour"][from_whom] - batch["colour"][place],
+                "limit": torch.minimum(batch["bandwidth"][from_whom], batch["bandwidth"][place]),
+            }
         return result
 
     def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
@@ -123,9 +132,19 @@ class DecoderRecipe(Recipe):
                 # Altered, so that the judge is not fooled by something that no ear would hear.
                 heard = self.judge.from_power(alter.colour(power, dice))
                 words = self.student.from_power(power).float()
-            losses["voice"] = 1 - (heard * wanted).sum(-1).mean()
+            losses["voice"] = self.voice_weight * (1 - (heard * wanted).sum(-1).mean())
+            losses["colour"] = 0.3 * self._colour_loss(made, power)
             losses["words"] = 1 - F.cosine_similarity(words, made["content"][: len(words)], dim=1).mean()
         return losses
+
+    def _colour_loss(self, made: dict[str, Tensor], power: Tensor) -> Tensor:
+        """A swapped clip should differ from what it was made of as the new voice differs from the old one."""
+        with torch.no_grad():
+            before = coloured(self.listen(made["theirs"][: len(power)]), self.loudness, self.bands)
+        after = coloured(power, self.loudness, self.bands)
+        hz = self.bands @ torch.linspace(0, 8000, self.bands.shape[1])
+        kept = (hz < made["limit"][:, None]).float()
+        return ((after - before - made["shift"]).abs() * kept).sum() / kept.sum().clamp(min=1)
 
     @torch.no_grad()
     def measures(self) -> dict[str, float]:
@@ -133,7 +152,9 @@ class DecoderRecipe(Recipe):
         batch = self.corpus.pairs(torch.Generator().manual_seed(0), 24, frames=100, reference=150, held_out=True)
         batch |= {"step": torch.tensor(self.swap_from), "seed": torch.tensor(0)}
         losses = self.plain_losses(self.make(batch, swapped=24), batch)
-        return {"score": -sum(losses.values()).item()} | {name: loss.item() for name, loss in losses.items()}
+        return {"score": -torch.stack(list(losses.values())).sum().item()} | {
+            name: loss.item() for name, loss in losses.items()
+        }
 
     @torch.no_grad()
     def preview(self, batch: Batch) -> Audio:

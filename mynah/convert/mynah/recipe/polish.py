@@ -16,12 +16,12 @@ CROP = 16_384  # samples that critics look at
 
 
 class PolishRecipe(DecoderRecipe):
-    """The decoder recipe with least-squares critics on reconstructed and on swapped clips, and feature matching on the former."""
+    """The decoder recipe with least-squares critics on all clips, and feature matching on reconstructed ones."""
 
     name = "polish"
     turns = ("critic", "net")
 
-    def __init__(self, *args: Any, steps: int = 3000, critics_alone: int = 150, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, steps: int = 1200, critics_alone: int = 100, **kwargs: Any) -> None:
         super().__init__(*args, steps=steps, swap_from=0, **kwargs)
         self.critics, self.critics_alone = Critics(), critics_alone
         self.nets["critics"] = self.critics

@@ -64,7 +64,7 @@ class VoiceRecipe(Recipe):
 
     @torch.no_grad()
     def measures(self) -> dict[str, float]:
-        """Equal error rate over pairs of stretches of speakers never trained on; given as 1 - rate, so that higher is better."""
+        """One minus the equal error rate over pairs of stretches of speakers or recordings never trained on."""
         wave, speaker = self.corpus.stretches_held_out(torch.Generator().manual_seed(0), each=12, frames=150)
         vector = self.encoder(wave)
         score = (vector @ vector.T).flatten()
