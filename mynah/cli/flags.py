@@ -79,7 +79,7 @@ def _wanted(schema: dict[str, Any]) -> str:
             wanted.append(" or ".join(words))
         elif kind and "minimum" in branch and "maximum" in branch:
             unit = f" {schema['unit']}" if "unit" in schema else ""
-            wanted.append(f"{kind} from {branch['minimum']:g} to {branch['maximum']:g}{unit}")
+            wanted.append(f"{kind} from {_said(branch['minimum'])} to {_said(branch['maximum'])}{unit}")
         else:
             wanted.append(kind or "a short text")
     return " or ".join(wanted)
@@ -125,7 +125,7 @@ def _explanation(description: str, schema: dict[str, Any], default: Any) -> str:
         low = branch.get("minimum", branch.get("exclusiveMinimum"))
         high = branch.get("maximum", branch.get("exclusiveMaximum"))
         if low is not None and high is not None:
-            facts.append(f"{low:g} to {high:g}" + (f" {schema['unit']}" if "unit" in schema else ""))
+            facts.append(f"{_said(low)} to {_said(high)}" + (f" {schema['unit']}" if "unit" in schema else ""))
         elif "unit" in schema and branch.get("type") in ("number", "integer"):
             facts.append(str(schema["unit"]))
     if default not in (None, ""):
@@ -133,7 +133,7 @@ def _explanation(description: str, schema: dict[str, Any], default: Any) -> str:
     return (f"{description} [{', '.join(facts)}]" if facts else description).replace("%", "%%")
 
 
-def _said(default: Any) -> str:
-    if isinstance(default, bool):
-        return "yes" if default else "no"
-    return f"{default:g}" if isinstance(default, float) else str(default)
+def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,10 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     )
     parser.add_argument("--weights", default="default", metavar="NAME|FILE", help="what --voice starts from")
     parser.add_argument("--teacher", default="", metavar="FILE|HUB-ID", help="weights of the net to learn from, if any")
+    parser.add_argument(
+        "--hold-out", action="append", metavar="PATTERN", help='recordings to test on, such as "ann/9*"'
+    )
+    parser.add_argument("--skip", action="append", metavar="PATTERN", help="recordings to leave out altogether")
     parser.add_argument("--minutes", type=float, help="stop each stage after so long; it can go on later")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default %(default)s)")
     parser.add_argument(
@@ -57,7 +62,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         return _tune(system, args, out, screen)
     if not args.data.is_dir():
         raise BadOption(f"{args.data} is not a folder of recordings")
-    course = system.course(args.data, out, teacher=args.teacher)
+    course = system.course(args.data, out, teacher=args.teacher, **_choice(system, args))
     stages = args.stage or list(course)
     if unknown := [stage for stage in stages if stage not in course]:
         raise BadOption(f"{name} has no stage {unknown[0]!r}: choose among {', '.join(course)}")
@@ -68,6 +73,15 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
             files += _stage(course[stage](), args, out, out, screen)
     _report(name, files, screen)
     return 0
+
+
+def _choice(system: Any, args: argparse.Namespace) -> dict[str, list[str]]:
+    """Which recordings of the folder, for a system that lets itself be told."""
+    asked = {"hold_out": args.hold_out, "skip": args.skip}
+    given = {name: patterns for name, patterns in asked.items() if patterns}
+    if refused := given.keys() - inspect.signature(system.course).parameters.keys():
+        raise BadOption(f"{args.system} does not know --{min(refused).replace('_', '-')}")
+    return given
 
 
 def _tune(system: Any, args: argparse.Namespace, out: Path, screen: Screen) -> int:
