@@ -31,6 +31,8 @@ TRACKERS = ("swift-f0", "crepe", "crepe-tiny", "harvest")
 RATE = 16_000  # every tracker listens at this rate
 LOW_HZ, HIGH_HZ = 50.0, 1600.0  # from a low bass to above the Queen of the Night
 QUIET_DB = -60.0  # below full scale; what is quieter has no pitch
+_PURE = 0.9  # autocorrelation at the period; hums and whistles, which swift-f0 doubts because they lack harmonics
+_PLAIN_DB = -50.0  # mains hum in a pause is quieter
 _STRETCH_SECONDS = 30  # heard at a time
 
 
@@ -87,10 +89,11 @@ def contour_of(
 
     Memory holds half a minute of sound and a few numbers for each frame, however long the recording is.
 
-    A frame has a pitch where the tracker is confident and the sound is above -60 dB. On the tracker's own frames, then:
-    wrong octaves are put right where the sound says so (`mynah.features.octave`); a single frame without a pitch
-    between two within a semitone of each other is filled, if its confidence is at least half of what is needed; a
-    single frame with a pitch amid none loses it. Last, the contour is put on the grid (`mynah.features.grid`).
+    A frame has a pitch where the tracker is confident and the sound is above -60 dB; where the sound is above -50 dB
+    and plainly periodic, three fifths of the confidence are enough. On the tracker's own frames, then: wrong octaves
+    are put right where the sound says so (`mynah.features.octave`); a single frame without a pitch between two within
+    a semitone of each other is filled, if its confidence is at least half of what is needed; a single frame with a
+    pitch amid none loses it. Last, the contour is put on the grid (`mynah.features.grid`).
 
     Args:
         blocks: Of one rate. Channels are averaged.
@@ -131,7 +134,8 @@ def contour_of(
         raise BadAudio("the recording is empty: it has no pitch")
     hz, confidence, level_db, periodicity = rows[0], rows[1], rows[2], rows[3:]
     confidence = torch.where(level_db < QUIET_DB, 0.0, confidence)
-    voiced = (confidence >= ear.voiced) & (hz >= low_hz) & (hz <= high_hz)
+    pure = (confidence >= 0.6 * ear.voiced) & (periodicity[0] >= _PURE) & (level_db >= _PLAIN_DB)
+    voiced = ((confidence >= ear.voiced) | pure) & (hz >= low_hz) & (hz <= high_hz)
     hz = repaired(hz, voiced, periodicity, low_hz, high_hz)
     hz = _mended(hz.masked_fill(~voiced, torch.nan), confidence, ear.voiced)
     seconds = torch.arange(len(hz), dtype=torch.float64) * (ear.hop / RATE)

@@ -19,6 +19,7 @@ FORMATS = (".png", ".svg", ".pdf")
 _LOW_HZ, _HIGH_HZ = 60.0, 16_000.0
 _ROWS, _COLUMNS = 240, 900
 _RANGE_DB = 80.0
+_PITCH_TICKS = (50, 75, 100, 150, 200, 300, 400, 600, 800, 1200, 1600)
 _MELODY = "#ffffff"
 _COLOURS = ("#7a7a7a", "#d1495b")  # source, result
 
@@ -66,9 +67,10 @@ def side_by_side(
     below = figure.add_subplot(grid[1, :])
     for audio, melody, title, colour in zip(shown, melodies, titles, _COLOURS, strict=True):
         below.plot(*_points(melody, audio.seconds), color=colour, linewidth=1.5, label=title)
-    below.set_yscale("log", base=2)
-    below.yaxis.set_major_formatter(lambda hz, _: f"{hz:.0f}")
-    below.yaxis.set_minor_formatter(lambda hz, _: "")
+    below.set_yscale("log")
+    below.set_yticks(_PITCH_TICKS, [f"{hz}" for hz in _PITCH_TICKS])
+    below.minorticks_off()
+    below.set_ylim(*_span(melodies))
     below.set_xlim(0, max(audio.seconds for audio in shown))
     below.set_xlabel("seconds")
     below.set_ylabel("pitch in Hz")
@@ -100,7 +102,7 @@ def spectrogram(audio: Audio, top_hz: float = _HIGH_HZ) -> tuple[Tensor, Tensor,
     The rows are evenly spaced in octaves from 60 Hz to `top_hz`.
     """
     mono = audio.samples.mean(0)
-    size = 1 << max(8, round(math.log2(audio.rate * 0.046)))
+    size = 1 << max(8, math.ceil(math.log2(audio.rate * 0.064)))
     hop = max(size // 8, math.ceil(len(mono) / _COLUMNS))
     padded = torch.nn.functional.pad(mono, (size // 2, size // 2))
     spectrum = torch.stft(padded, size, hop, window=torch.hann_window(size), center=False, return_complex=True)
@@ -146,6 +148,14 @@ def _start(audio: Audio, seconds: float) -> Audio:
         raise BadAudio("an empty recording cannot be drawn")
     beginning = Audio(audio.samples[:, : int(seconds * audio.rate)].mean(0, keepdim=True), audio.rate)
     return resample(beginning, 48_000) if audio.rate > 48_000 else beginning
+
+
+def _span(melodies: tuple[Contour, Contour]) -> tuple[float, float]:
+    """A little more than the range of both melodies, and an octave at least."""
+    sung = torch.cat([melody.values[melody.values.isfinite()] for melody in melodies])
+    low, high = (sung.min().item(), sung.max().item()) if len(sung) else (100.0, 400.0)
+    centre, half = math.sqrt(low * high), max(math.sqrt(2), 1.1 * math.sqrt(high / low))
+    return centre / half, centre * half
 
 
 def _points(melody: Contour, seconds: float) -> tuple[list[float], list[float]]:

@@ -51,7 +51,7 @@ class Figure:
             return "-"
         if self.unit == "bytes":
             return f"{self.value / 1e6:.0f} MB"
-        return f"{self.value:.1f} {self.unit}" if self.unit else f"{self.value:.4g}"
+        return f"{self.value:z.1f} {self.unit}" if self.unit else f"{self.value:.4g}"
 
 
 @dataclass(frozen=True)

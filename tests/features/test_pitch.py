@@ -85,6 +85,14 @@ def test_the_borders_of_a_note_are_where_they_are() -> None:
     assert len(voiced) == voiced[-1] - voiced[0] + 1
 
 
+def test_a_hum_without_harmonics_has_a_pitch() -> None:
+    source = sung(220.0, harmonics=1)
+    # The tracker by itself is not sure enough.
+    assert tracking._swift(source.samples[0], 50, 1600)[1].median() < 0.5
+    assert cents(pitch(source), 220.0).abs().max() < 10
+    assert pitch(Audio(0.01 * source.samples, RATE)).values.isnan().all(), "that quiet it may be the mains"
+
+
 def test_confidence_tells_a_tone_from_noise() -> None:
     sure, unsure = pitch(sung(220.0)).confidence, pitch(noise()).confidence
     assert sure is not None
