@@ -33,7 +33,7 @@ LOW_HZ, HIGH_HZ = 50.0, 1600.0  # from a low bass to above the Queen of the Nigh
 QUIET_DB = -60.0  # below full scale; what is quieter has no pitch
 _PURE = 0.9  # autocorrelation at the period; hums and whistles, which swift-f0 doubts because they lack harmonics
 _PLAIN_DB = -50.0  # mains hum in a pause is quieter
-_STRETCH_SECONDS = 30  # heard at a time
+_STRETCH_SECONDS = 10  # heard at a time; longer stretches take more memory and are no faster
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def contour_of(
 ) -> Contour:
     """Pitch of a recording that comes in blocks; the result does not depend on how it was cut.
 
-    Memory holds half a minute of sound and a few numbers for each frame, however long the recording is.
+    Memory holds ten seconds of sound and a few numbers for each frame, however long the recording is.
 
     A frame has a pitch where the tracker is confident and the sound is above -60 dB; where the sound is above -50 dB
     and plainly periodic, three fifths of the confidence are enough. On the tracker's own frames, then: wrong octaves

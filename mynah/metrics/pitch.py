@@ -1,4 +1,4 @@
-"""Pitch agreement: does the result sing the melody of its source?"""
+"""Pitch agreement: whether the result sings the melody of its source."""
 
 from __future__ import annotations
 

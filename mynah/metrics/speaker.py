@@ -1,4 +1,4 @@
-"""Speaker similarity: on the way from the source's voice to the target's, how far did the result come?"""
+"""Speaker similarity: how far the result came on the way from the source's voice to the target's."""
 
 from __future__ import annotations
 

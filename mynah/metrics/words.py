@@ -1,4 +1,4 @@
-"""Content similarity: does a listener of words hear the same in the result as in its source?"""
+"""Content similarity: whether a listener of words hears the same in the result as in its source."""
 
 from __future__ import annotations
 
