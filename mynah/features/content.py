@@ -17,7 +17,12 @@ from mynah.core.types import Audio
 from mynah.features.mel import LogMel, PowerSpectrum
 from mynah.nets.convnext import ConvNeXt
 
-WEIGHTS = Weights("shipped:content_student.safetensors", sha256="", bytes=0, license="CC-BY-SA-4.0")
+WEIGHTS = Weights(
+    "shipped:content_student.safetensors",
+    sha256="c9fc45cdd56da072190ecb50fbc3a39361658baed4ddc9ad04c795f5a4d2b170",
+    bytes=4419904,
+    license="CC-BY-SA-4.0",
+)
 RATE = 16_000
 HOP = 320  # samples at 16 kHz between content frames: 50 frames/s
 

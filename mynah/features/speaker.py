@@ -19,7 +19,12 @@ from mynah.core.types import Audio
 from mynah.features.mel import LogMel, PowerSpectrum
 from mynah.nets.convnext import ConvNeXt
 
-WEIGHTS = Weights("shipped:voice_encoder.safetensors", sha256="", bytes=0, license="CC-BY-SA-4.0")
+WEIGHTS = Weights(
+    "shipped:voice_encoder.safetensors",
+    sha256="2f023bb7ecc77fd94907752eff40b76aa895f6b53256c0a8beef24c0e65c73d3",
+    bytes=2148720,
+    license="CC-BY-SA-4.0",
+)
 ENCODER = "mynah-1"  # vectors of different encoders cannot be compared, so every stored one says whose it is
 RATE = 16_000
 PIECE_SECONDS = 10.0

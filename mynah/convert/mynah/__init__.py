@@ -116,7 +116,12 @@ class Mynah(System[Config]):
         paper="",
         origin="ours",
         weights={
-            "default": Weights("shipped:mynah_decoder.safetensors", sha256="", bytes=0, license="CC-BY-SA-4.0"),
+            "default": Weights(
+                "shipped:mynah_decoder.safetensors",
+                sha256="eef78d1d31b191f7afb2885691de806af1646f93be9ad9053594b6936839aa9e",
+                bytes=13561038,
+                license="CC-BY-SA-4.0",
+            ),
             "content": content.WEIGHTS,
             "voice": speaker.WEIGHTS,
         },

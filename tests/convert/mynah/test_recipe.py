@@ -107,9 +107,7 @@ def test_the_voice_encoder_learns_to_tell_two_singers(corpus: Corpus) -> None:
 
 
 @pytest.mark.parametrize("kind", [DecoderRecipe, PolishRecipe])
-def test_the_decoder_comes_nearer_to_the_recordings(
-    corpus: Corpus, kind: type[DecoderRecipe], tmp_path: Path
-) -> None:
+def test_the_decoder_comes_nearer_to_the_recordings(corpus: Corpus, kind: type[DecoderRecipe], tmp_path: Path) -> None:
     torch.manual_seed(0)
     sizes = DecoderConfig(channels=16, dilations=(1,))
     more = {"critics_alone": 0} if kind is PolishRecipe else {"swap_from": 0}
