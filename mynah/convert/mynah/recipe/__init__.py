@@ -1,4 +1,4 @@
-"""How the converter learns: content, then the voice encoder, then the decoder, then the decoder against critics."""
+"""How the converter learns: content, voice encoder and ear, then the decoder, then the decoder against critics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mynah.convert.mynah.recipe.content import ContentRecipe
 from mynah.convert.mynah.recipe.corpus import Corpus
 from mynah.convert.mynah.recipe.decoder import DecoderRecipe
 from mynah.convert.mynah.recipe.polish import PolishRecipe
-from mynah.convert.mynah.recipe.voice import VoiceRecipe
+from mynah.convert.mynah.recipe.voice import EarRecipe, VoiceRecipe
 from mynah.core.recipe import Recipe
 from mynah.core.system import Weights
 from mynah.features import content, speaker, whisper
@@ -53,26 +53,30 @@ def course(
         load_strict(net, load_safetensors(own if own.exists() else fetch(weights)), name)
         return net
 
-    def heard() -> tuple[content.ContentStudent, speaker.VoiceEncoder, speaker.VoiceEncoder]:
-        student = filled(content.ContentStudent(), "content_student", content.WEIGHTS)
-        # The judge stays as it learnt to tell singers apart; its twin is tuned with the decoder.
-        encoder, judge = (filled(speaker.VoiceEncoder(), "voice_judge", speaker.WEIGHTS) for _ in range(2))
-        return student, encoder, judge
+    def encoder(name: str) -> speaker.VoiceEncoder:
+        return filled(speaker.VoiceEncoder(), name, speaker.WEIGHTS)
+
+    def student() -> content.ContentStudent:
+        return filled(content.ContentStudent(), "content_student", content.WEIGHTS)
+
+    def decoder() -> Recipe:
+        # The judges stay as they learnt to tell singers apart; a copy of one is tuned with the decoder.
+        return DecoderRecipe(corpus(), student(), encoder("voice_judge"), encoder("voice_judge"), encoder("voice_ear"))
 
     def learn_content() -> Recipe:
         listener = whisper.load(teacher) if teacher else whisper.load()
         return ContentRecipe(corpus(), corpus().teach(listener))
 
     def polish() -> Recipe:
-        student, _, judge = heard()
-        encoder = filled(speaker.VoiceEncoder(), "voice_encoder", speaker.WEIGHTS)
-        recipe = PolishRecipe(corpus(), student, encoder, judge)
+        tuned = encoder("voice_encoder")
+        recipe = PolishRecipe(corpus(), student(), tuned, encoder("voice_judge"), encoder("voice_ear"))
         filled(recipe.decoder, DECODER, shipped)
         return recipe
 
     return {
         "content": learn_content,
         "voice": lambda: VoiceRecipe(corpus()),
-        "decoder": lambda: DecoderRecipe(corpus(), *heard()),
+        "ear": lambda: EarRecipe(corpus(), encoder("voice_judge")),
+        "decoder": decoder,
         "polish": polish,
     }

@@ -10,6 +10,7 @@ from mynah.convert.mynah.colour import bands
 from mynah.convert.mynah.decoder import Decoder, DecoderConfig
 from mynah.convert.mynah.recipe import alter
 from mynah.convert.mynah.recipe.corpus import Corpus, coloured, save
+from mynah.convert.mynah.recipe.voice import common_band
 from mynah.core.recipe import Batch, Recipe
 from mynah.core.types import Audio
 from mynah.features.content import ContentStudent
@@ -22,8 +23,8 @@ from mynah.train.losses import mel_loss, spectral_losses
 class DecoderRecipe(Recipe):
     """Reconstruction, and from `swap_from` on a part of the batch sung with another's voice at that one's pitch.
 
-    For the swapped part nobody knows the right answer, but a frozen copy of the voice encoder says whether the voice is
-    the other's, and the content student whether the words are still there.
+    For the swapped part nobody knows the right answer, but two frozen voice encoders, one that minds tone colour and
+    one that does not, say whether the voice is the other's, and the content student whether the words are still there.
     """
 
     name = "decoder"
@@ -35,18 +36,20 @@ class DecoderRecipe(Recipe):
         student: ContentStudent,
         encoder: VoiceEncoder,
         judge: VoiceEncoder,
+        ear: VoiceEncoder,
         *,
         config: DecoderConfig | None = None,
         steps: int = 4000,
-        clips: int = 16,
-        swapped: int = 6,
+        clips: int = 14,
+        swapped: int = 10,
         swap_from: int = 1200,
-        voice_weight: float = 1.0,
+        voice_weight: float = 2.0,
         seed: int = 3,
     ) -> None:
         self.corpus, self.steps, self.clips, self.seed = corpus, steps, clips, seed
         self.swapped, self.swap_from = swapped, swap_from
-        self.student, self.judge = student.eval().requires_grad_(False), judge.eval().requires_grad_(False)
+        self.student = student.eval().requires_grad_(False)
+        self.judge, self.ear = judge.eval().requires_grad_(False), ear.eval().requires_grad_(False)
         self.decoder, self.encoder = Decoder(config), encoder
         self.nets = nn.ModuleDict({"decoder": self.decoder, "encoder": encoder})
         self.loudness = Loudness()
@@ -127,12 +130,15 @@ class DecoderRecipe(Recipe):
             dice = torch.Generator().manual_seed(int(batch["seed"]) + 1)
             power = self.listen(made["other"])
             with torch.no_grad():
-                wanted = self.judge(made["wanted"])
+                reference = self.encoder.power(made["wanted"])
+                wanted = self.judge.from_power(reference), self.ear.from_power(common_band(reference))
             with torch.autocast("cpu", torch.bfloat16):
                 # Altered, so that the judge is not fooled by something that no ear would hear.
-                heard = self.judge.from_power(alter.colour(power, dice))
+                heard = self.judge.from_power(alter.colour(power, dice)), self.ear.from_power(common_band(power))
                 words = self.student.from_power(power).float()
-            losses["voice"] = self.voice_weight * (1 - (heard * wanted).sum(-1).mean())
+            likeness = [(ours * theirs).sum(-1).mean() for ours, theirs in zip(heard, wanted, strict=True)]
+            losses["voice"] = self.voice_weight * (1 - likeness[0])
+            losses["ear"] = self.voice_weight * (1 - likeness[1])
             losses["colour"] = 0.3 * self._colour_loss(made, power)
             losses["words"] = 1 - F.cosine_similarity(words, made["content"][: len(words)], dim=1).mean()
         return losses

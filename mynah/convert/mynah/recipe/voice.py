@@ -49,10 +49,7 @@ class VoiceRecipe(Recipe):
         dice = torch.Generator().manual_seed(int(batch["seed"]))
         speaker = batch["speaker"]
         with torch.no_grad():
-            power = self.encoder.power(batch["wave16"])
-            pitch = 2 ** alter.uniform(len(power), -0.4, 0.4, dice)
-            power = alter.formants_and_pitch(power, torch.ones(len(power)), pitch)
-            power = alter.noise(alter.room(alter.colour(alter.cut_highs(power, dice), dice), dice), dice)
+            power = self.altered(self.encoder.power(batch["wave16"]), dice)
         with torch.autocast("cpu", torch.bfloat16):
             vector = self.encoder.from_power(power)
         cosine = vector @ F.normalize(self.table.weight, dim=-1).T
@@ -61,6 +58,12 @@ class VoiceRecipe(Recipe):
         # Past pi - margin the cosine would rise again.
         harder = torch.where(cosine > math.cos(math.pi - MARGIN), harder, cosine - MARGIN * math.sin(MARGIN))
         return {"margin": F.cross_entropy(SCALE * torch.where(hit, harder, cosine), speaker)}
+
+    def altered(self, power: Tensor, dice: torch.Generator) -> Tensor:
+        """What the encoder gets to hear of a batch of power spectra."""
+        pitch = 2 ** alter.uniform(len(power), -0.4, 0.4, dice)
+        power = alter.formants_and_pitch(power, torch.ones(len(power)), pitch)
+        return alter.noise(alter.room(alter.colour(alter.cut_highs(power, dice), dice), dice), dice)
 
     @torch.no_grad()
     def measures(self) -> dict[str, float]:
@@ -79,3 +82,31 @@ class VoiceRecipe(Recipe):
 
     def export(self, folder: str) -> list[str]:
         return [save(self.encoder, folder, "voice_judge")]
+
+
+class EarRecipe(VoiceRecipe):
+    """Goes on from the voice encoder with nothing altered but the pitch: an ear that minds colour, room and noise.
+
+    It is shipped nowhere; it judges the decoder beside the voice encoder, which was taught to mind nothing of the kind.
+    """
+
+    name = "ear"
+
+    def __init__(
+        self, corpus: Corpus, encoder: VoiceEncoder, *, steps: int = 900, clips: int = 48, seed: int = 4
+    ) -> None:
+        super().__init__(corpus, config=encoder.config, steps=steps, clips=clips, seed=seed)
+        self.encoder.load_state_dict(encoder.state_dict())
+
+    def altered(self, power: Tensor, dice: torch.Generator) -> Tensor:
+        pitch = 2 ** alter.uniform(len(power), -0.4, 0.4, dice)
+        return common_band(alter.formants_and_pitch(power, torch.ones(len(power)), pitch))
+
+    def export(self, folder: str) -> list[str]:
+        return [save(self.encoder, folder, "voice_ear")]
+
+
+def common_band(power: Tensor) -> Tensor:
+    """Nothing above 6.8 kHz, which even dull recordings reach, so that highs do not give a speaker away."""
+    kept = torch.arange(power.shape[1], device=power.device) < 170
+    return power * kept[:, None]
