@@ -38,7 +38,7 @@ def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, nargs="*", default=[0.25, 3.0, 60.0], help="lengths to measure")
-    parser.add_argument("--source", type=Path, default=Path(__file__).parent.parent / "examples" / "voice.flac")
+    parser.add_argument("--source", type=Path, default=Path(__file__).parent.parent / "examples" / "voice.ogg")
     parser.add_argument("--voice", default="kerstin")
     arguments = parser.parse_args()
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mynah.cli.screen import Screen
 from mynah.core.errors import BadOption
+
+if TYPE_CHECKING:
+    from mynah.core.types import Voice
 
 EPILOG = """\
 examples:
@@ -92,12 +96,20 @@ def _tune(system: Any, args: argparse.Namespace, out: Path, screen: Screen) -> i
     voice = library.find(args.voice)
     if not library.path(args.voice).is_dir():
         raise BadOption(f"{args.voice} came with mynah and stays as it is: enrol a voice of your own and tune that")
-    work = out / voice.name
+    # A voice that was enrolled anew under its old name must not go on from what was trained for the old one.
+    work = out / f"{voice.name}-{_fingerprint(voice)}"
     files = _stage(system.load(args.weights).adapt(voice), args, work, work, screen)
     library.attach(voice.name, Path(files[0]))
     _report(voice.name, files, screen)
     screen.note(f"`mynah convert --voice {voice.name}` uses it from now on")
     return 0
+
+
+def _fingerprint(voice: Voice) -> str:
+    digest = hashlib.sha256()
+    for clip in voice.clips:
+        digest.update(clip.samples.numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def _stage(recipe: Any, args: argparse.Namespace, work: Path, place: Path, screen: Screen) -> list[str]:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mynah.core.recipe import Batch, Recipe
+from mynah.core.types import Audio, Voice
 
 Run = Callable[..., Any]
 
@@ -130,3 +131,10 @@ def test_what_has_no_recipe_says_so(run: Run, tmp_path: Path) -> None:
     done = run("train", "hum", "--data", tmp_path)
     assert done.code == 2
     assert "no recipe" in done.err
+
+
+def test_a_voice_that_was_enrolled_anew_is_tuned_anew() -> None:
+    from mynah.cli.train import _fingerprint
+
+    old, new = (Voice("me", (80.0, 300.0), clips=(Audio(torch.full((1, 8), value), 8000),)) for value in (0.1, 0.2))
+    assert _fingerprint(old) != _fingerprint(new) and _fingerprint(old) == _fingerprint(old)
