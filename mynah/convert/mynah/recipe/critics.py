@@ -10,6 +10,18 @@ from torch.nn.utils.parametrizations import weight_norm
 from mynah.train.losses import Verdict
 
 
+def wakeful(layer: nn.Conv2d) -> nn.Module:
+    """Weight norm, and weights that neither swell nor quell what passes.
+
+    With torch's own, what differs between two waves has died away after four layers, and a critic that hears only its
+    biases says one half to everything.
+    """
+    nn.init.kaiming_normal_(layer.weight, a=0.1)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return weight_norm(layer)
+
+
 class PeriodCritic(nn.Module):
     """Looks at every `period`-th sample (HiFi-GAN, Kong et al., arXiv 2010.05646), with a quarter of the channels."""
 
@@ -17,10 +29,10 @@ class PeriodCritic(nn.Module):
         super().__init__()
         self.period = period
         self.layers = nn.ModuleList(
-            weight_norm(nn.Conv2d(before, after, (5, 1), (3, 1), padding=(2, 0)))
+            wakeful(nn.Conv2d(before, after, (5, 1), (3, 1), padding=(2, 0)))
             for before, after in zip((1, *channels[:-1]), channels, strict=True)
         )
-        self.verdict = weight_norm(nn.Conv2d(channels[-1], 1, (3, 1), padding=(1, 0)))
+        self.verdict = wakeful(nn.Conv2d(channels[-1], 1, (3, 1), padding=(1, 0)))
 
     def forward(self, wave: Tensor) -> Verdict:
         wave = wave[:, : wave.shape[-1] // self.period * self.period]
@@ -42,14 +54,14 @@ class SpectralCritic(nn.Module):
         self.n_fft = n_fft
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
         self.layers = nn.ModuleList(
-            weight_norm(nn.Conv2d(1 if first else channels, channels, (9, 3), (2, 1), padding=(4, 1)))
+            wakeful(nn.Conv2d(1 if first else channels, channels, (9, 3), (2, 1), padding=(4, 1)))
             for first in (True, False, False, False)
         )
-        self.verdict = weight_norm(nn.Conv2d(channels, 1, 3, padding=1))
+        self.verdict = wakeful(nn.Conv2d(channels, 1, 3, padding=1))
 
     def forward(self, wave: Tensor) -> Verdict:
         spectrum = torch.stft(wave, self.n_fft, self.n_fft // 4, window=self.window, return_complex=True)
-        x = ((spectrum.abs() + 1e-4).log() / 4 + 1)[:, None]
+        x = ((spectrum.abs() + 1e-2).log() / 3)[:, None]
         seen = []
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.1)

@@ -31,7 +31,7 @@ class PolishRecipe(DecoderRecipe):
         return list(self.critics.parameters()) if turn == "critic" else super().parameters(turn)
 
     def learning_rate(self, turn: str, step: int) -> float:
-        start = 3e-4 if turn == "critic" else 2e-4
+        start = 5e-4 if turn == "critic" else 2e-4
         return start * min(1.0, (step + 1) / 100) * (1 - 0.9 * min(1.0, step / self.steps))
 
     def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
@@ -51,8 +51,12 @@ class PolishRecipe(DecoderRecipe):
         start = int(torch.randint(made["ours"].shape[-1] - CROP, (), generator=dice))
         rate, count = self.decoder.config.rate, len(made["other"])
 
+        part = slice(start, start + CROP)
+        level = made["theirs"][:, part].square().mean(1, keepdim=True).sqrt() + 1e-3
+
         def heard(wave: Tensor) -> Tensor:
-            return band_limited(wave[:, start : start + CROP], batch["bandwidth"][: len(wave)], rate)
+            # At the same volume, whatever the recording's.
+            return band_limited(wave[:, part], batch["bandwidth"][: len(wave)], rate) / level[: len(wave)]
 
         with torch.autocast("cpu", torch.bfloat16):
             if turn == "critic":
