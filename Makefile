@@ -25,8 +25,8 @@ check: $(DEV)  ## lint, format, types, layers
 
 bench: $(DEV)  ## print the figures behind every claim (quality needs DATA=recordings and WHISPER=weights)
 	@set -e; for name in startup speed memory_audio; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py; done
-	@if [ -n "$(DATA)" ]; then $(BIN)/python benchmarks/quality.py "$(DATA)" --whisper "$(WHISPER)"; \
-	else echo "== quality: not measured, say make bench DATA=recordings WHISPER=tiny.en.pt"; fi
+	@if [ -n "$(DATA)" ]; then $(BIN)/python benchmarks/quality.py "$(DATA)" --whisper "$(WHISPER)" && $(BIN)/python benchmarks/adapt.py "$(DATA)"; \
+	else echo "== quality, adapt: not measured, say make bench DATA=recordings WHISPER=tiny.en.pt"; fi
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Mynah runs on Python 3.11, 3.12 or 3.13, and $(PYTHON) is " + sys.version.split()[0] + ": say make PYTHON=python3.12")'

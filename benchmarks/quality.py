@@ -29,6 +29,7 @@ from mynah.features import content, speaker
 from mynah.features.pitch import pitch
 from mynah.metrics.evaluate import Listeners, evaluate, listeners
 from mynah.metrics.report import Figure, Report
+from mynah.metrics.speaker import likeness
 from mynah.voices.ears import own_ears
 from mynah.voices.enrolment import take
 
@@ -61,12 +62,7 @@ def main() -> None:
     chosen = dict(option.split("=", 1) for option in arguments.option)
     options = MynahOptions.of(**({"auto_step": "semitone"} | chosen))
     data: Path = arguments.folder
-    songs = {
-        path.stem: read(path, mono=True)
-        for path in [data / "singing" / "pjs" / f"pjs{number:03}_song.opus" for number in range(81, 91)]
-        if path.exists()
-    }
-    songs = dict(list(songs.items())[: arguments.songs])
+    songs = songs_of(data, arguments.songs)
     reports: dict[str, list[Report]] = {"trained": [], "enrolled": []}
     with Console(stderr=True).status("") as status:
         for name in ("kerstin", "philipp"):
@@ -95,10 +91,27 @@ def main() -> None:
             reports["enrolled"].append(judged(system, songs, voice, target, options, judges))
     for kind, rows in reports.items():
         show(kind, rows)
+    if judges.speaker is not None:
+        read_aloud = [
+            read(path, mono=True) for path in sorted((data / "singing" / "pjs").glob("pjs08[1-9]_speech.opus"))
+        ]
+        own = likeness(list(songs.values()), [other[name] for name in sung], read_aloud, judges.speaker)
+        print(
+            f"for comparison: the singer's own songs are {own.value:.3f} like his own reading (floor {own.floor:.3f},"
+        )
+        print(
+            f"ceiling {own.ceiling:.3f}): singing instead of speaking leaves {100 * (own.share or 0):.0f} % by itself"
+        )
     if arguments.json:
         arguments.json.write_text(
             json.dumps({kind: [row.to_dict() for row in rows] for kind, rows in reports.items()}, indent=1) + "\n"
         )
+
+
+def songs_of(data: Path, count: int) -> dict[str, Audio]:
+    """The first `count` of the held-out songs, by name."""
+    paths = [data / "singing" / "pjs" / f"pjs{number:03}_song.opus" for number in range(81, 91)]
+    return {path.stem: read(path, mono=True) for path in [path for path in paths if path.exists()][:count]}
 
 
 def judged(

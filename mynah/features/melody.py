@@ -79,15 +79,14 @@ def tuned(pitch: Tensor, strength: float, scale: str, hop_seconds: float = 0.01)
     half = max(1, round(0.15 / hop_seconds))
     window = torch.ones(1, 1, 2 * half + 1)
     # A leap of more than a semitone and a half is another note: it must not be averaged over.
-    leap = torch.zeros_like(voiced)
-    leap[1:] = voiced[1:] & voiced[:-1] & ((semitone[1:] - semitone[:-1]).abs() > 1.5)
-    stretch = (leap | (voiced & ~F.pad(voiced[:-1], (1, 0)))).cumsum(0)
-    slow = torch.empty_like(semitone)
-    for number in stretch[voiced].unique():
-        member = voiced & (stretch == number)
-        values = semitone[member][None, None]
+    leap = F.pad((semitone[1:] - semitone[:-1]).abs() > 1.5, (1, 0))
+    begins = voiced & (leap | ~F.pad(voiced[:-1], (1, 0)))
+    ends = voiced & F.pad(begins[1:] | ~voiced[1:], (0, 1), value=True)
+    slow = torch.zeros_like(semitone)
+    for first, last in zip(begins.nonzero()[:, 0].tolist(), ends.nonzero()[:, 0].tolist(), strict=True):
+        values = semitone[None, None, first : last + 1]
         count = F.conv1d(torch.ones_like(values), window, padding=half)
-        slow[member] = (F.conv1d(values, window, padding=half) / count)[0, 0]
+        slow[first : last + 1] = (F.conv1d(values, window, padding=half) / count)[0, 0]
     grid = (classes[:, None] + 12 * torch.arange(11)).flatten().float()
     nearest = torch.empty_like(semitone)
     for part in torch.arange(len(semitone)).split(100_000):
