@@ -18,11 +18,13 @@ from mynah.features.content import RATE, ContentStudent
 from mynah.features.loudness import Loudness
 from mynah.features.mel import mel_filters
 from mynah.features.pitch import pitch
+from mynah.train.bandwidth import bandwidth
 
 BANDS = 48
 FLOOR = 1e-7  # of power, far below what any recording resolves
 MOST = 1.5  # nepers of amplitude (13 dB): what is further off is a limit of the recording, not a colour
-LISTEN_SECONDS = 30.0
+MARGIN_HZ = 1000.0  # below the edge of a recording, where its filter begins to bite
+LISTEN_SECONDS = 15.0  # enough for an average, and half a second of work
 
 
 @cache
@@ -48,10 +50,14 @@ def equaliser(
     """
     config = decoder.config
     filters = bands(config.rate, config.n_fft)
+
+    def power(wave: Tensor) -> Tensor:
+        return decoder.spectrum(wave.to(decoder.window.device)).abs().square().cpu()
+
     # Averages over bands sit at their centres; between these the curve is a straight line.
     centre = filters @ torch.arange(filters.shape[1], dtype=torch.float32)
     curve = torch.zeros(filters.shape[1])
-    heard, left = [], LISTEN_SECONDS
+    heard, left, reach = [], LISTEN_SECONDS, config.rate / 2
     for clip in clips:
         clip = Audio(clip.samples.mean(0, keepdim=True)[:, : round(left * clip.rate)], clip.rate)
         melody = pitch(clip)
@@ -61,7 +67,8 @@ def equaliser(
         wave = resample(clip, config.rate).samples[:, : len(parts.pitch) * config.hop]
         wave = F.pad(wave, (0, len(parts.pitch) * config.hop - wave.shape[1]))
         counts = parts.pitch.isfinite().float()[None]
-        heard.append((parts, counts, long_term(decoder.spectrum(wave).abs().square(), filters, counts)))
+        heard.append((parts, counts, long_term(power(wave), filters, counts)))
+        reach = min(reach, bandwidth(wave[0], config.rate))
         left -= clip.seconds
         if left < 1:
             break
@@ -69,10 +76,14 @@ def equaliser(
         missing, total = torch.zeros(BANDS), 0.0
         for parts, counts, own in heard:
             pieces = render(decoder, parts, voice, seed=0, shape=partial(equalised, curve=curve))
-            ours = decoder.spectrum(torch.cat(list(pieces))[None]).abs().square()
-            missing += counts.sum() * (own - long_term(ours, filters, counts))[0] / 2
+            ours = long_term(power(torch.cat(list(pieces))[None]), filters, counts)
+            missing += counts.sum() * (own - ours)[0] / 2
             total += counts.sum().item()
         curve = (curve + between(missing / total, centre, len(curve))).clamp(-MOST, MOST)
+        # What the recordings lack because a file or a microphone cut it off is not missing in the voice.
+        edge = max(1, int((reach - MARGIN_HZ) / (config.rate / 2) * len(curve)))
+        if reach < config.rate / 2:
+            curve[edge:] = curve[edge - 1]
     return curve
 
 

@@ -57,3 +57,13 @@ def test_clips_without_a_pitch_give_no_equaliser() -> None:
     decoder, student = nets()
     hiss = Audio(0.05 * torch.randn(1, 32_000), 32_000)
     assert (equaliser([hiss], torch.zeros(192), decoder, student, Loudness()) == 0).all()
+
+
+def test_what_a_telephone_cut_off_is_not_taken_for_a_colour() -> None:
+    decoder, student = nets()
+    clear = sung(-3.0).samples + 1e-4 * torch.randn(1, 64_000)
+    spectrum = torch.fft.rfft(clear)
+    spectrum[:, 2 * 7000 :] = 0  # two seconds: half a hertz for each bin
+    dull = Audio(torch.fft.irfft(spectrum, n=64_000), 32_000)
+    curve = equaliser([dull], torch.zeros(192), decoder, student, Loudness())
+    assert curve[300:].std() < 1e-6  # above 7.5 kHz the curve is flat, whatever the recording lacks there
