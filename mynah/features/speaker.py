@@ -21,7 +21,7 @@ from mynah.nets.convnext import ConvNeXt
 
 WEIGHTS = Weights(
     "shipped:voice_encoder.safetensors",
-    sha256="2f023bb7ecc77fd94907752eff40b76aa895f6b53256c0a8beef24c0e65c73d3",
+    sha256="7c232212840c8459c515898c480afc9ef49d50955ab7588f50515fd20a23988a",
     bytes=2148720,
     license="CC-BY-SA-4.0",
 )

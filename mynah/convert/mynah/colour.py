@@ -12,7 +12,7 @@ from torch import Tensor
 from mynah.audio.resample import resample
 from mynah.convert.mynah.decoder import Decoder
 from mynah.convert.mynah.hear import hear
-from mynah.convert.mynah.render import render
+from mynah.convert.mynah.render import Shape, render
 from mynah.core.types import Audio
 from mynah.features.content import RATE, ContentStudent
 from mynah.features.loudness import Loudness
@@ -41,12 +41,18 @@ def long_term(power: Tensor, filters: Tensor, counts: Tensor) -> Tensor:
 
 
 def equaliser(
-    clips: Sequence[Audio], voice: Tensor, decoder: Decoder, student: ContentStudent, loudness: Loudness
+    clips: Sequence[Audio],
+    voice: Tensor,
+    decoder: Decoder,
+    student: ContentStudent,
+    loudness: Loudness,
+    shape: Shape = lambda out, pitch: out,
 ) -> Tensor:
     """What the decoder's rendering of the voice's own clips lacks in each bin, as log amplitude `[bin]`.
 
     The clips are rendered with the voice itself, so words and melody are the same on both sides and what differs is
-    colour: of the voice, the room and the microphone. Twice, since noise and harmonics add up nonlinearly.
+    colour: of the voice, the room and the microphone. Twice, since noise and harmonics add up nonlinearly. `shape` is
+    what else the rendering goes through.
     """
     config = decoder.config
     filters = bands(config.rate, config.n_fft)
@@ -75,7 +81,7 @@ def equaliser(
     for _ in range(2 if heard else 0):
         missing, total = torch.zeros(BANDS), 0.0
         for parts, counts, own in heard:
-            pieces = render(decoder, parts, voice, seed=0, shape=partial(equalised, curve=curve))
+            pieces = render(decoder, parts, voice, seed=0, shape=partial(_equalised_too, shape, curve))
             ours = long_term(power(torch.cat(list(pieces))[None]), filters, counts)
             missing += counts.sum() * (own - ours)[0] / 2
             total += counts.sum().item()
@@ -85,6 +91,10 @@ def equaliser(
         if reach < config.rate / 2:
             curve[edge:] = curve[edge - 1]
     return curve
+
+
+def _equalised_too(shape: Shape, curve: Tensor, out: Tensor, pitch: Tensor) -> Tensor:
+    return equalised(shape(out, pitch), curve)
 
 
 def equalised(out: Tensor, curve: Tensor) -> Tensor:

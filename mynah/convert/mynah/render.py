@@ -36,7 +36,7 @@ def noise(first: int, frames: int, hop: int, seed: int) -> Tensor:
     return torch.cat(pieces)[start : start + frames * hop]
 
 
-Shape = Callable[[Tensor], Tensor]
+Shape = Callable[[Tensor, Tensor], Tensor]
 Blend = Callable[[Tensor, int], Tensor]
 
 
@@ -55,7 +55,7 @@ def render(
         heard: Content, pitch and loudness.
         voice: Unit vector.
         seed: Of the noise.
-        shape: Changes the decoder's output `[1, 3, bin, frame]`, such as a formant shift.
+        shape: Changes the decoder's output `[1, 3, bin, frame]`, knowing the pitch `[1, frame]`: a formant shift, say.
         blend: Changes the spectrum `[1, bin, frame]` of the result that begins at a frame, such as consonants of the
             source.
     """
@@ -74,7 +74,7 @@ def render(
             voice[None],
         )
         if shape is not None:
-            out = shape(out)
+            out = shape(out, melody)
         near, end = max(first, start - AROUND), min(last, start + FRAMES + AROUND)
         around = slice(near - first, end - first)
         harmonics = decoder.excite(melody[:, around], turns[near : near + 1].to(device))

@@ -115,6 +115,18 @@ def test_formants_move_up_by_the_semitones_asked_for() -> None:
     assert shifted(out, 12.0)[0, 0, :, 0].argmax() == 200
 
 
+def test_breath_is_turned_down_under_notes_and_nowhere_else() -> None:
+    from mynah.convert.mynah import breathing
+    from mynah.convert.mynah.decoder import Decoder, DecoderConfig
+
+    decoder = Decoder(DecoderConfig(channels=8, dilations=(1,)))
+    out, pitch = torch.zeros(1, 3, 641, 6), torch.tensor([[200.0, 200.0, 200.0, 0.0, 0.0, 0.0]])
+    before, after = decoder.filters(out), decoder.filters(breathing(out, pitch, -20.0))
+    torch.testing.assert_close(after[0], before[0])
+    ratio = (after[1] / before[1])[0, 0]
+    torch.testing.assert_close(ratio, torch.tensor([0.1, 0.1, 1.0, 1.0, 1.0, 1.0]), atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("name", "samples", "error"),
     [

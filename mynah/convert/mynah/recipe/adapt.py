@@ -40,7 +40,7 @@ class AdaptRecipe(Recipe):
         decoder: Decoder,
         student: ContentStudent,
         *,
-        steps: int = 240,
+        steps: int = 600,
         clips: int = 12,
         seed: int = 5,
     ) -> None:
