@@ -28,6 +28,10 @@ class Audio:
         return self.samples.shape[-1] / self.rate
 
 
+class Stems(dict[str, Audio]):
+    """The parts of a mix by name, such as `"vocals"` and `"accompaniment"`: each as long as the mix and at its rate."""
+
+
 @dataclass(frozen=True, eq=False)
 class Contour:
     """One value per frame, such as a melody. Frame `i` is centred at `i * hop_seconds`.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, Self, TypeVar, get_args, get_type_hints, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mynah.core.errors import BadOption
-from mynah.core.types import Audio, Voice
+from mynah.core.types import Audio, Stems, Voice
 
 VERBS = ("separate", "convert", "speak", "sing", "transcribe", "translate", "compose", "converse", "classify")
 
@@ -53,6 +54,24 @@ class Options(BaseModel):
 
 
 AnyOptions = TypeVar("AnyOptions", bound=Options, contravariant=True)
+
+
+Blocks = Callable[[], Iterator[Audio]]
+"""A recording that can be opened as often as needed: its sound from the beginning, in blocks of one rate."""
+
+
+@runtime_checkable
+class Separates(Protocol[AnyOptions]):
+    """Takes a mix apart. `stems` names the parts, in the system's own order."""
+
+    @property
+    def stems(self) -> tuple[str, ...]: ...
+
+    def separate(self, mix: Audio, options: AnyOptions | None = None) -> Stems: ...
+
+    def stream(self, mix: Blocks, options: AnyOptions | None = None) -> Iterator[Stems]:
+        """As `separate`, piece by piece with flat memory: the pieces joined are the stems."""
+        ...
 
 
 @runtime_checkable
