@@ -1,0 +1,252 @@
+"""Mixtures of stems to learn separation from: drawn anew at every step, across songs, keys, places and rooms."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mynah.audio.files import stream
+from mynah.audio.mixing import match_channels
+from mynah.core.atomic import replacing
+from mynah.core.errors import BadData
+from mynah.core.recipe import Batch
+from mynah.train.data import SUFFIXES
+from mynah.train.variety import placed, roomy, transposed
+
+VOCALS = ("vocals", "lead", "backing")
+INSTRUMENTS = ("drums", "bass", "other", "piano", "guitar", "accompaniment")
+WINDOW_SECONDS = 0.5  # over which a track is asked whether it sounds
+SOUNDS_DB = -45.0  # of full scale
+Files = dict[str, list[Path]]
+
+
+@dataclass(frozen=True)
+class Track:
+    """One recording of one stem, on the disk.
+
+    Attributes:
+        samples: Int16, `[time, channel]`, at the rate of the mixtures.
+        sounds: Whether each window does.
+    """
+
+    samples: np.ndarray[Any, Any]
+    sounds: np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Variety:
+    """How much mixtures are varied. Every chance is that of one stem of one clip.
+
+    Attributes:
+        gain_db: Stems are made louder or softer by up to this.
+        across: Chance that the stems of a clip are from different songs.
+        transposed: Chance of another speed and pitch, by up to three semitones.
+        roomy: Chance of reverberation, for vocals alone.
+        doubled: Chance that the vocals of another place or song sing along.
+        drop: Chance that a clip has no vocals, and that it has nothing but vocals.
+    """
+
+    gain_db: float = 6.0
+    across: float = 0.6
+    transposed: float = 0.3
+    roomy: float = 0.3
+    doubled: float = 0.15
+    drop: float = 0.04
+
+
+PLAIN = Variety(gain_db=3.0, transposed=0.0, roomy=0.0, doubled=0.0, drop=0.0)
+
+
+def found(data: Path, hold_out: Sequence[str] = ()) -> dict[str, Files]:
+    """The songs of a folder: for each its files by what they hold.
+
+    A file called after a stem (`vocals.wav`, `lead.wav`, `drums.wav`, ...) is that stem of the song that its folder is;
+    any file in a folder that is called after a stem is a recording of that stem alone.
+
+    Raises:
+        BadData: No such folder, or no stems in it.
+    """
+    songs: dict[str, Files] = {}
+    for path in sorted(data.rglob("*")):
+        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
+        folder = path.parent
+        if path.stem in VOCALS + INSTRUMENTS:
+            song, what = folder, path.stem
+        elif folder.name in VOCALS + INSTRUMENTS:
+            song, what = path, folder.name
+        else:
+            continue
+        if not any(name in song.parts for name in hold_out):
+            songs.setdefault(str(song.relative_to(data)), {}).setdefault(what, []).append(path)
+    if not songs:
+        raise BadData(f"there are no stems in {data}: it takes a folder for each song, with vocals, drums, bass, ...")
+    return songs
+
+
+class Mixtures:
+    """Batches of random mixtures, as a function of seed and step alone.
+
+    Args:
+        data: Folder of songs in stems, see `found`.
+        cache: Where recordings are kept as plain samples; about 10 MB for each stereo minute.
+        stems: What a net is to tell apart: `"vocals"` and instruments; `"accompaniment"` means all of these.
+        rate: In Hz.
+        channels: 1 or 2.
+        hold_out: Songs (names of folders) that are left out.
+        variety: How much mixtures are varied.
+        seed: Another one gives other mixtures.
+        progress: Told the fraction of the recordings that is prepared.
+
+    Raises:
+        BadData: A stem of which no recording was found.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        cache: Path,
+        stems: Sequence[str],
+        *,
+        rate: int = 44_100,
+        channels: int = 2,
+        hold_out: Sequence[str] = (),
+        variety: Variety = PLAIN,
+        seed: int = 0,
+        progress: Callable[[float], None] = lambda fraction: None,
+    ) -> None:
+        self.stems, self.rate, self.channels, self.variety, self.seed = tuple(stems), rate, channels, variety, seed
+        songs = found(data, hold_out)
+        every = sum(len(paths) for files in songs.values() for paths in files.values())
+        done = 0
+        self.songs: list[dict[str, list[Track]]] = []
+        for files in songs.values():
+            tracks: dict[str, list[Track]] = {}
+            for what, paths in files.items():
+                kept = tracks.setdefault(self._stem_of(what), [])
+                for path in paths:
+                    kept.append(self._prepared(path, cache))
+                    done += 1
+                    progress(done / every)
+            tracks.pop("", None)
+            self.songs.append({stem: kept for stem, kept in tracks.items() if any(t.sounds.any() for t in kept)})
+        for stem in stems:
+            if not any(stem in song for song in self.songs):
+                raise BadData(f"no recording in {data} holds {stem}")
+
+    def batch(self, step: int, clips: int, samples: int) -> Batch:
+        """Mixtures of one step.
+
+        Returns:
+            `mix` `[clip, channel, time]` and `stems` `[clip, stem, channel, time]`, which add up to it.
+        """
+        dice = np.random.default_rng((self.seed, step))
+        stems = torch.stack([self._clip(dice, samples) for _ in range(clips)])
+        return {"mix": stems.sum(1), "stems": stems}
+
+    def _clip(self, dice: np.random.Generator, samples: int) -> Tensor:
+        whole = [song for song in self.songs if all(stem in song for stem in self.stems)]
+        together = whole and dice.random() > self.variety.across
+        song = whole[dice.integers(len(whole))] if together else None
+        at = dice.random()
+        parts = [self._part(dice, stem, samples, song, at) for stem in self.stems]
+        if "vocals" in self.stems and (luck := dice.random()) < 2 * self.variety.drop:
+            for stem, part in zip(self.stems, parts, strict=True):
+                if (stem == "vocals") == (luck < self.variety.drop):
+                    part.zero_()
+        clip = torch.stack(parts)
+        # No louder than a record is; and not always as loud.
+        peak = clip.sum(0).abs().max().item()
+        return clip * (10 ** (-dice.uniform(0, 12) / 20) / max(peak, 1e-4))
+
+    def _part(
+        self, dice: np.random.Generator, stem: str, samples: int, song: dict[str, list[Track]] | None, at: float
+    ) -> Tensor:
+        """One stem of one clip; `at` says where in the song, so that the stems of one song stay together."""
+        vary = self.variety
+        semitones = dice.uniform(-3, 3) if dice.random() < vary.transposed else 0.0
+        length = int(samples * 2 ** (semitones / 12)) + 2
+        part = self._cut(dice, stem, length, song, at)
+        if stem == "vocals" and dice.random() < vary.doubled:
+            part = part + dice.uniform(0.3, 1.0) * self._cut(dice, stem, length, None, at)
+        part = transposed(part, semitones, samples)
+        if vary.transposed:
+            part = placed(part, dice)
+        if stem == "vocals" and dice.random() < vary.roomy:
+            part = roomy(part, self.rate, dice)
+        if self.channels == 2 and dice.random() < 0.5:
+            part = part.flip(0)
+        sign = 1 if dice.random() < 0.5 else -1
+        return part * float(sign * 10 ** (dice.uniform(-vary.gain_db, vary.gain_db) / 20))
+
+    def _cut(
+        self, dice: np.random.Generator, stem: str, length: int, song: dict[str, list[Track]] | None, at: float
+    ) -> Tensor:
+        """`[channel, length]` of a stem, where it sounds; its tracks are balanced anew."""
+        if song is None:
+            able = [song for song in self.songs if stem in song]
+            # A long song has more to say than a short one.
+            weights = np.array([max(len(track.samples) for track in song[stem]) for song in able], float)
+            song = able[dice.choice(len(able), p=weights / weights.sum())]
+            at = -1.0
+        tracks = song[stem]
+        if at < 0:
+            leader = tracks[dice.integers(len(tracks))]
+            places = np.flatnonzero(leader.sounds)
+            window = places[dice.integers(len(places))] if len(places) else 0
+            begin = int((window + dice.random()) * WINDOW_SECONDS * self.rate) - length // 2
+        else:
+            begin = int(at * (len(tracks[0].samples) - length))
+        total = torch.zeros(self.channels, length)
+        for track in tracks:
+            if len(tracks) > 1 and at < 0 and dice.random() < 0.15:
+                continue
+            total += self._slice(track, begin, length) * 10 ** (dice.uniform(-3, 3) * (len(tracks) > 1) / 20)
+        return total
+
+    def _slice(self, track: Track, begin: int, length: int) -> Tensor:
+        begin = max(0, min(begin, len(track.samples) - length))
+        part = np.asarray(track.samples[begin : begin + length], np.float32).T / 32768
+        sound = torch.from_numpy(np.ascontiguousarray(part))
+        if sound.shape[0] != self.channels:
+            sound = sound.expand(self.channels, -1) if self.channels == 2 else sound.mean(0, keepdim=True)
+        return torch.nn.functional.pad(sound, (0, length - sound.shape[-1]))
+
+    def _stem_of(self, what: str) -> str:
+        if what in VOCALS:
+            return "vocals" if "vocals" in self.stems else ""
+        if what in self.stems:
+            return what
+        return next((stem for stem in ("accompaniment", "other") if stem in self.stems and what != "accompaniment"), "")
+
+    def _prepared(self, path: Path, cache: Path) -> Track:
+        with path.open("rb") as file:
+            key = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+        kept = cache / f"{key}-{self.rate}.npy"
+        if not kept.exists():
+            blocks = []
+            for block in stream(path, rate=self.rate):
+                samples = block.samples if block.samples.shape[0] == 1 else match_channels(block, 2).samples
+                blocks.append((samples.clamp(-1, 1) * 32767).round().to(torch.int16).T.numpy())
+            with replacing(kept) as half, half.open("wb") as file:
+                np.save(file, np.concatenate(blocks))
+        samples = np.load(kept, mmap_mode="r")
+        return Track(samples, _sounds(samples, int(WINDOW_SECONDS * self.rate)))
+
+
+def _sounds(samples: np.ndarray[Any, Any], window: int) -> np.ndarray[Any, Any]:
+    floor = 10 ** (SOUNDS_DB / 20) * 32768
+    # Every eighth sample tells as much about loudness as all of them.
+    return np.array(
+        [
+            np.sqrt(np.mean(np.square(samples[begin : begin + window : 8], dtype=np.float64))) > floor
+            for begin in range(0, len(samples), window)
+        ]
+    )
