@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mynah.cli.recordings import PIPE, WRITTEN, Job, planned
-from mynah.cli.screen import Progress, Screen
+from mynah.cli.screen import Screen
 from mynah.core.errors import BadOption, BadVoice, MynahError
 
 if TYPE_CHECKING:
-    from mynah.core.types import Audio, Contour, Voice
+    from mynah.core.types import Contour
 
 EXAMPLES = """\
 examples:
@@ -78,6 +77,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """Convert one recording after another; what is wrong with one does not stop the others."""
     from mynah.cli.devices import device
     from mynah.cli.flags import chosen
+    from mynah.convert import convert_file, takes_melody
     from mynah.core.registry import find
     from mynah.core.verbs import options_of
     from mynah.features.pitch import read_csv
@@ -87,6 +87,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     system = find(name)
     options = chosen(options_of(system, "convert"), args)
     melody = read_csv(args.pitch) if args.pitch else None
+    if melody is not None and not takes_melody(system):
+        raise BadOption(f"{name} finds the melody by itself: leave --pitch away")
     planned(args.inputs, "voice", args.out, args.format)  # what makes no sense is told before the work begins
     voice = find_voice(args.voice)
     if voice.system not in ("", name):
@@ -108,9 +110,9 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
                 engine = system.load(args.weights, device=place)
             start = time.perf_counter()
             with screen.progress(str(job.source)) as progress:
-                seconds, sung = convert_one(
-                    engine, job, voice, options, melody=melody, rate=args.rate, bits=args.bits, progress=progress,
-                    wants_melody=args.save_pitch is not None,
+                seconds, sung = convert_file(
+                    job.source, voice, job.out, engine, options, melody=melody, rate=args.rate, bits=args.bits,
+                    wants_melody=args.save_pitch is not None, progress=progress,
                 )  # fmt: skip
             wall = time.perf_counter() - start
             if args.save_pitch and sung is not None:
@@ -132,49 +134,6 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if failed:
         screen.complaint(f"{len(failed)} of {len(jobs)} recordings were not converted")
     return 2 if failed else 0
-
-
-def convert_one(
-    engine: Any,
-    job: Job,
-    voice: Voice,
-    options: Any,
-    *,
-    melody: Contour | None = None,
-    rate: int | None = None,
-    bits: int | None = None,
-    wants_melody: bool = False,
-    progress: Progress = lambda fraction: None,
-) -> tuple[float, Contour | None]:
-    """Convert and write. Memory stays flat where the system works from file to file.
-
-    Returns:
-        Seconds of sound, and the melody that was heard if `wants_melody`.
-
-    Raises:
-        BadOption: A melody was given and the system takes none.
-    """
-    from mynah.audio.files import probe, read, write
-    from mynah.audio.resample import resample
-    from mynah.features.pitch import pitch
-
-    takes_melody = "melody" in inspect.signature(engine.convert).parameters
-    if melody is not None and not takes_melody:
-        raise BadOption(f"{type(engine).__name__} finds the melody by itself: leave --pitch away")
-    if hasattr(engine, "convert_file") and PIPE not in (job.source, job.out):
-        sung = engine.convert_file(
-            job.source, voice, options, job.out, rate=rate, bits=bits, melody=melody, progress=progress
-        )
-        return probe(job.source).seconds, sung
-    source: Audio = read(job.source)
-    if melody is None and wants_melody:
-        melody = pitch(source)
-    progress(0.1)
-    result = engine.convert(source, voice, options, **({"melody": melody} if takes_melody else {}))
-    progress(0.9)
-    write(result if rate is None else resample(result, rate), job.out, bits=bits)
-    progress(1.0)
-    return source.seconds, melody
 
 
 def _save_pitch(melody: Contour, place: Path, job: Job, *, several: bool) -> None:

@@ -7,8 +7,10 @@ sounds. Importing it is cheap: torch and the system come in with the first call.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from inspect import signature
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -71,18 +73,80 @@ def convert(
         raise BadVoice(
             f"the voice {voice.name!r} was made for {voice.system}: convert with that system, not with {name}"
         )
-    engine = _loaded(name, device)
+    engine = loaded(name, device)
     if melody is None:
         result: Audio = engine.convert(source, voice, chosen)
         return result
-    if "melody" not in signature(engine.convert).parameters:
+    if not takes_melody(engine):
         raise BadOption(f"{name} finds the melody by itself: leave `melody` away")
     result = engine.convert(source, voice, chosen, melody=melody)
     return result
 
 
+def convert_file(
+    source: Path | str,
+    voice: Voice,
+    out: Path | str,
+    engine: Any,
+    options: Any = None,
+    *,
+    melody: Contour | None = None,
+    rate: int | None = None,
+    bits: int | None = None,
+    wants_melody: bool = False,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> tuple[float, Contour | None]:
+    """From file to file; memory stays flat where the system works that way.
+
+    Args:
+        source: What is sung or said; `"-"` is standard input.
+        voice: Who should be heard.
+        out: Where to; `"-"` is standard output.
+        engine: A loaded system.
+        options: Of that system.
+        melody: Pitch of the source, where it is known; heard when not given.
+        rate: Of the result in Hz; by default what the system makes of it.
+        bits: Of the result, where its format leaves a choice.
+        wants_melody: Whether the melody has to be known in the end.
+        progress: Told the fraction that is done.
+
+    Returns:
+        Seconds of sound; and the melody that was heard or given, if it is known.
+
+    Raises:
+        BadOption: A melody was given and the system takes none.
+        BadAudio: The source is empty, or cannot be read.
+    """
+    from mynah.audio.files import probe, read, write
+    from mynah.audio.resample import resample
+    from mynah.features.pitch import pitch
+
+    if melody is not None and not takes_melody(engine):
+        raise BadOption(f"{type(engine).__name__} finds the melody by itself: it cannot be given one")
+    if hasattr(engine, "convert_file") and "-" not in (str(source), str(out)):
+        sung: Contour | None = engine.convert_file(
+            Path(source), voice, options, Path(out), rate=rate, bits=bits, melody=melody, progress=progress
+        )
+        return probe(source).seconds, sung
+    sound = read(source)
+    if melody is None and wants_melody:
+        melody = pitch(sound)
+    progress(0.1)
+    result = engine.convert(sound, voice, options, **({"melody": melody} if takes_melody(engine) else {}))
+    progress(0.9)
+    write(result if rate is None else resample(result, rate), out, bits=bits)
+    progress(1.0)
+    return sound.seconds, melody
+
+
+def takes_melody(engine: Any) -> bool:
+    """Whether a converter, or its class, can be given the melody instead of hearing it."""
+    return "melody" in signature(engine.convert).parameters
+
+
 @lru_cache(maxsize=2)
-def _loaded(name: str, device: str) -> Any:
+def loaded(name: str, device: str = "cpu") -> Any:
+    """A system such as `convert/mynah`, loaded at the first call and kept."""
     from mynah.core.registry import find
 
     return find(name).load(device=device)

@@ -29,10 +29,10 @@ def test_a_system_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return cls.tiny()
 
     monkeypatch.setattr(Hum, "load", load)
-    mynah.convert._loaded.cache_clear()
+    mynah.convert.loaded.cache_clear()
     for _ in range(3):
         mynah.convert(NOTE, ANYBODY, system="hum")
-    mynah.convert._loaded.cache_clear()
+    mynah.convert.loaded.cache_clear()
     assert loaded == ["default"]
 
 
