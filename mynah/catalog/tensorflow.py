@@ -1,8 +1,8 @@
 """Checkpoints of TensorFlow (the V2 bundles: `.index` and `.data-00000-of-00001`), read without TensorFlow.
 
 The index is a sorted table of names; each value says type, shape, shard, place, size and checksum of one tensor.
-Nothing in a bundle can run anything. Everything is checked before memory is spent on it: a tensor's size must follow from its
-shape, lie inside its shard, and overlap no other.
+Nothing in a bundle can run anything. Everything is checked before memory is spent on it: a tensor's size must follow
+from its shape, lie inside its shard, and overlap no other.
 """
 
 from __future__ import annotations
