@@ -21,6 +21,7 @@ from mynah.catalog.archive import Archive
 from mynah.catalog.claims import Builder, storage_bytes
 from mynah.catalog.header import CODES, read_header
 from mynah.catalog.limits import Limits
+from mynah.catalog.packed import GZIP, unpacked
 from mynah.catalog.pickles import Foreign, Reader, StorageClaim
 from mynah.core.atomic import replacing
 from mynah.core.errors import BadCheckpoint
@@ -34,7 +35,7 @@ def load_foreign(path: Path | str, limits: Limits | None = None) -> dict[str, An
     """A checkpoint of somebody else: `.pth`, `.pt`, `.ckpt`, `.th`, `.bin` of any torch since 0.4, or safetensors.
 
     Args:
-        path: The suffix does not matter; the content does.
+        path: The suffix does not matter; the content does. Gzip around it is taken off.
         limits: What is refused for its size.
 
     Returns:
@@ -45,33 +46,26 @@ def load_foreign(path: Path | str, limits: Limits | None = None) -> dict[str, An
     Raises:
         BadCheckpoint: Truncated, hostile, over the limits, no checkpoint at all, or one that is no dictionary.
     """
+    loaded = load_tree(path, limits)
+    if not isinstance(loaded, dict):
+        raise BadCheckpoint(f"{path}: cannot be read as a checkpoint: it holds no dictionary of weights")
+    return loaded
+
+
+def load_tree(path: Path | str, limits: Limits | None = None) -> Any:
+    """As `load_foreign`, for the few who saved something else than a dictionary, such as a tuple that holds one.
+
+    Raises:
+        BadCheckpoint: Truncated, hostile, over the limits, or no checkpoint at all.
+        NoSpace: What was compressed does not fit the disk.
+    """
     path, limits = Path(path), limits or Limits()
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            start = file.read(512)
-    except OSError as error:
-        raise BadCheckpoint(f"{path}: cannot be read ({error.strerror})") from error
-    try:
-        if size > limits.file_bytes:
-            _refuse(f"it has {size / 1e9:.0f} GB")
-        if start.startswith(b"PK\x03\x04"):
-            loaded = _load_zip(path, limits)
-        elif start.startswith(b"\x80") and len(start) > 2:
-            loaded = _load_legacy(path, size, limits)
-        elif start[8:9] == b"{" and int.from_bytes(start[:8], "little") < size:
-            return dict(load_safetensors(path, limits))
-        else:
-            _refuse(_what_else(start))
-        if isinstance(loaded, Foreign):
-            _refuse(f"it is a whole object ({loaded.name}); save its state_dict() instead")
-        if not isinstance(loaded, dict):
-            _refuse("it holds no dictionary of weights")
+        return _load(path, limits)
     except BadCheckpoint as error:
         if str(error).startswith(str(path)):
             raise
         raise BadCheckpoint(f"{path}: cannot be read as a checkpoint: {error}") from error
-    return loaded
 
 
 def load_safetensors(path: Path | str, limits: Limits | None = None) -> dict[str, Tensor]:
@@ -166,6 +160,31 @@ def load_strict(module: nn.Module, state: Mapping[str, Tensor], what: str) -> No
 
 def _shape(value: object) -> tuple[int, ...] | torch.Size:
     return value.shape if isinstance(value, Tensor) else (-1,)
+
+
+def _load(path: Path, limits: Limits, *, packed: bool = False) -> Any:
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError as error:
+        raise BadCheckpoint(f"{path}: cannot be read ({error.strerror})") from error
+    if size > limits.file_bytes:
+        _refuse(f"it has {size / 1e9:.0f} GB")
+    if start.startswith(b"PK\x03\x04"):
+        loaded = _load_zip(path, limits)
+    elif start.startswith(b"\x80") and len(start) > 2:
+        loaded = _load_legacy(path, size, limits)
+    elif start.startswith(GZIP) and not packed:
+        with path.open("rb") as file, unpacked(file, size, limits) as plain:
+            return _load(plain, limits, packed=True)
+    elif start[8:9] == b"{" and int.from_bytes(start[:8], "little") < size:
+        return dict(load_safetensors(path, limits))
+    else:
+        _refuse(_what_else(start))
+    if isinstance(loaded, Foreign):
+        _refuse(f"it is a whole object ({loaded.name}); save its state_dict() instead")
+    return loaded
 
 
 def _load_zip(path: Path, limits: Limits) -> Any:

@@ -18,7 +18,8 @@ class Weights:
 
     Attributes:
         source: Hub id and file (`"hub:owner/name/file"`), address (`"https://..."`), or `"shipped:file"`.
-        sha256: Of the file, in hexadecimal.
+        sha256: Of the file, in hexadecimal; where only its first digits were ever published, those, and then no more
+            than those can be checked.
         bytes: Its size.
         license: SPDX identifier, or the name of the licence.
     """

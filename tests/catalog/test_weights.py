@@ -124,6 +124,15 @@ def test_a_wrong_checksum_is_not_kept(server: Server) -> None:
     assert [file.name for file in weights.place_of(wanted).parent.iterdir()] == [".lock"]
 
 
+def test_where_only_first_digits_were_published_those_are_checked(server: Server) -> None:
+    whole = published("https://example.com/model.bin")
+    known = Weights(whole.source, whole.sha256[:8], whole.bytes, whole.license)
+    assert weights.fetch(known).read_bytes() == CONTENT
+    other = Weights(whole.source, "0" * 8, whole.bytes, whole.license)
+    with pytest.raises(BadCheckpoint, match="sha256"):
+        weights.fetch(other)
+
+
 def test_more_than_was_published_is_not_kept(server: Server) -> None:
     wanted = published("https://example.org/model.bin")
     server.content = CONTENT * 3
