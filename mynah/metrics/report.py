@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mynah.core.atomic import replacing
+from mynah.core.errors import BadOption
 from mynah.core.types import Audio, Contour
 
 if TYPE_CHECKING:
@@ -80,19 +81,19 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """How good a conversion is.
+    """How good a result is.
 
     Attributes:
         title: What was evaluated.
         figures: Over all sources.
         sources: One by one.
-        example: Kept for the picture.
+        example: Kept for the picture, where there is something to draw.
     """
 
     title: str
     figures: tuple[Figure, ...]
     sources: tuple[Measured, ...]
-    example: Example
+    example: Example | None = None
 
     def figure(self, name: str) -> Figure:
         """By name.
@@ -147,9 +148,12 @@ class Report:
 
         Raises:
             MissingExtra: matplotlib is not installed.
+            BadOption: There is nothing to draw.
         """
         from mynah.metrics.picture import side_by_side
 
+        if self.example is None:
+            raise BadOption(f"there is nothing to draw in the report on {self.title}")
         name = self.sources[0].name
         shown = self.example
         return side_by_side(
