@@ -8,8 +8,8 @@ Source: E. Vincent, R. Gribonval, C. Févotte, "Performance measurement in blind
 images E. Vincent et al., "The signal separation evaluation campaign (2007-2010)" (2012). Version 4, in which the delays
 are fitted once to the whole song and the windows only measure: F.-R. Stöter, A. Liutkus, N. Ito, "The 2018 signal
 separation evaluation campaign" (2018). The figures are those of their library, museval 0.4, wherever it can solve its
-equations. Recordings without treble (lossy files) leave them all but singular, and there its SIR and SAR are off by tens
-of dB; the slight loading here keeps them where fast_bss_eval has them.
+equations. Recordings without treble (lossy files) leave them all but singular, and there its SIR and SAR are off by
+tens of dB; the slight loading here keeps them where fast_bss_eval has them.
 """
 
 from __future__ import annotations
