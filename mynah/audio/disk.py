@@ -6,8 +6,8 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -82,6 +82,31 @@ def spooled(pipe: IO[bytes]) -> BinaryIO:
         file.close()
         raise
     return file
+
+
+@contextmanager
+def tidy(folders: Iterable[Path]) -> Iterator[None]:
+    """Makes folders; if the block fails, those that were not there before go again, as far as they are empty.
+
+    Example:
+
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     with suppress(ZeroDivisionError), tidy([Path(place, "new", "newer")]):
+        ...         1 / 0
+        ...     os.listdir(place)
+        []
+    """
+    made = []
+    for folder in map(Path.absolute, folders):
+        made += [each for each in (folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 @contextmanager

@@ -119,6 +119,14 @@ def encode(
         NoSpace: The disk is full.
         BadOption: The place cannot be written to, or the sound is too long for an aiff.
     """
+    with target(path) as half:
+        encode_into(half, blocks, path, format, bits, channels, time)
+
+
+def encode_into(
+    half: Path, blocks: Iterable[Audio], path: Path | str, format: Format, bits: int | None, channels: int, time: int
+) -> None:
+    """As `encode`, for whoever has a `target` open: writes the file `half`; errors speak of `path`."""
     blocks = iter(blocks)
     first = next(blocks)
     rate = format.fitting_rate(first.rate)
@@ -130,7 +138,7 @@ def encode(
             raise BadOption(f"{path}: an aiff file holds at most 4 GB; choose wav or flac")
         major = "RF64" if major == "WAV" else major
     steps = _steps(_chain(first, blocks), rate)
-    with typed_errors(path), _target(path) as half, half.open("w+b", buffering=0) as file:
+    with typed_errors(path), half.open("w+b", buffering=0) as file:
         disk = Disk(file)
         try:
             with soundfile.SoundFile(
@@ -159,13 +167,18 @@ def encode(
 
 
 @contextmanager
-def _target(path: Path | str) -> Iterator[Path]:
-    """Where to write so that `path` gets the finished file and never half of one."""
+def target(path: Path | str) -> Iterator[Path]:
+    """Where to write so that `path` gets the finished file and never half of one.
+
+    Raises:
+        NoSpace: The disk is full.
+        BadOption: The place cannot be written to.
+    """
     if not is_pipe(path):
-        with replacing(path) as half:
+        with typed_errors(path), replacing(path) as half:
             yield half
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with typed_errors(path), tempfile.TemporaryDirectory() as folder:
         half = Path(folder, "sound")
         yield half
         with half.open("rb") as whole:

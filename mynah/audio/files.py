@@ -1,9 +1,10 @@
-"""Recordings read and written: `read`, `write`, `probe`, `stream`, `Writer`."""
+"""Recordings read and written: `read`, `write`, `probe`, `stream`, `Writer`, `together`."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,13 +16,13 @@ from torch import Tensor
 
 from mynah.audio.chunks import regroup
 from mynah.audio.decoding import BLOCK, RATES_HZ, CutShort, Source, opened
-from mynah.audio.disk import typed_errors
-from mynah.audio.encoding import Format, encode, format_of, gain_for, is_pipe, usable
+from mynah.audio.disk import tidy, typed_errors
+from mynah.audio.encoding import Format, encode, encode_into, format_of, gain_for, is_pipe, target, usable
 from mynah.audio.resample import Resampler, resampled_length
 from mynah.core.errors import BadAudio, BadOption
 from mynah.core.types import Audio
 
-__all__ = ["CutShort", "Info", "Writer", "probe", "read", "stream", "write"]
+__all__ = ["CutShort", "Info", "Writer", "probe", "read", "stream", "together", "write"]
 
 PEAK_DB = -1.0  # so low that what a player or a lossy codec makes of the sound between its samples does not clip either
 
@@ -177,11 +178,7 @@ class Writer:
         self._waiting: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
-        with typed_errors(self.path):
-            folder = None if is_pipe(self.path) else self.path.parent
-            if folder:
-                folder.mkdir(parents=True, exist_ok=True)
-            self._waiting = tempfile.TemporaryFile(dir=folder, buffering=0)
+        self._open()
         return self
 
     def push(self, audio: Audio) -> None:
@@ -212,21 +209,95 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._waiting is not None
-        with self._waiting as waiting:
-            self._waiting = None
-            if kind is not None:
-                return
-            if not self._time:
-                raise BadAudio(f"{self.path}: not written, because there is no sound to write")
-            gain = gain_for(self._peak, self._peak_db, lossless_float=self._bits == 32)
-            encode(self._blocks(waiting, gain), self.path, self._format, self._bits, self.channels, self._time)
+        try:
+            if kind is None:
+                encode(*self._sound(self._gain()))
+        finally:
+            self._close()
 
-    def _blocks(self, waiting: IO[bytes], gain: float) -> Iterator[Audio]:
-        waiting.seek(0)
-        while len(raw := np.fromfile(waiting, np.float32, BLOCK * self.channels)):
+    def _open(self) -> None:
+        with typed_errors(self.path):
+            folder = None if is_pipe(self.path) else self.path.parent
+            if folder:
+                folder.mkdir(parents=True, exist_ok=True)
+            self._waiting = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by `_close`
+
+    def _close(self) -> None:
+        if self._waiting is not None:
+            self._waiting.close()
+            self._waiting = None
+
+    def _gain(self) -> float:
+        return gain_for(self._peak, self._peak_db, lossless_float=self._bits == 32)
+
+    def _sound(self, gain: float) -> tuple[Iterator[Audio], Path, Format, int | None, int, int]:
+        """What an encoder wants to know.
+
+        Raises:
+            BadAudio: Nothing was pushed.
+        """
+        if not self._time:
+            raise BadAudio(f"{self.path}: not written, because there is no sound to write")
+        return self._blocks(gain), self.path, self._format, self._bits, self.channels, self._time
+
+    def _blocks(self, gain: float) -> Iterator[Audio]:
+        assert self._waiting is not None
+        self._waiting.seek(0)
+        while len(raw := np.fromfile(self._waiting, np.float32, BLOCK * self.channels)):
             samples = torch.from_numpy(raw.reshape(-1, self.channels).T)
             yield Audio(samples * gain if gain < 1 else samples, self.rate)
+
+
+@contextmanager
+def together(
+    paths: Mapping[str, Path | str],
+    rate: int,
+    channels: int,
+    *,
+    bits: int | None = None,
+    peak_db: float | None = PEAK_DB,
+) -> Iterator[dict[str, Writer]]:
+    """Writers by name for recordings that belong together, such as stems: one gain for all, so they keep their balance.
+
+    Where one would exceed the ceiling, all are scaled alike. They appear together when the block ends well, or none
+    does, and no empty folder either.
+
+    Args:
+        paths: Where each of them goes.
+        rate: As for `Writer`, and so are the others.
+        channels: Of each.
+        bits: Of each.
+        peak_db: For all.
+
+    Raises:
+        BadAudio: As for `Writer`.
+        BadOption: As for `Writer`; or two of them are one file.
+        NoSpace: The disk is full.
+
+    Example:
+
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     paths = {name: Path(folder) / f"{name}.wav" for name in ("loud", "soft")}
+        ...     with together(paths, rate=8000, channels=1, peak_db=None) as writers:
+        ...         writers["loud"].push(Audio(torch.full((1, 800), 2.0), 8000))
+        ...         writers["soft"].push(Audio(torch.full((1, 800), 0.5), 8000))
+        ...     [round(read(path).samples.max().item(), 4) for path in paths.values()]
+        [1.0, 0.25]
+    """
+    places = [Path(path).absolute() for path in paths.values()]
+    if twice := [place for place in places if places.count(place) > 1]:
+        raise BadOption(f"{twice[0]} cannot hold two recordings: give each its own name")
+    writers = {name: Writer(path, rate, channels, bits=bits, peak_db=peak_db) for name, path in paths.items()}
+    with ExitStack() as stack:
+        with typed_errors(next(iter(paths.values()), "")):
+            stack.enter_context(tidy(place.parent for place in places))
+        for writer in writers.values():
+            stack.callback(writer._close)
+            writer._open()
+        yield writers
+        gain = min((writer._gain() for writer in writers.values()), default=1.0)
+        for writer in writers.values():
+            encode_into(stack.enter_context(target(writer.path)), *writer._sound(gain))
 
 
 def _reconciled(source: Source, rate: int, mono: bool) -> Iterator[Tensor]:

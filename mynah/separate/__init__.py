@@ -7,8 +7,7 @@ sounds. Importing it is cheap: torch and the system come in with the first call.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +17,7 @@ from mynah.core.errors import BadOption
 
 if TYPE_CHECKING:
     from mynah.core.types import Audio, Stems
-    from mynah.core.verbs import Separates
+    from mynah.core.verbs import Blocks, Separates
 
 DEFAULT = "mynah"
 
@@ -61,6 +60,9 @@ def separate_file(
 ) -> None:
     """From file to files with flat memory: hours are no harder than minutes. All files appear together, or none does.
 
+    Stems that would clip are made softer all alike, so they keep their balance. Written with 32 bits they are left as
+    they are, and add up to the song where the system says so.
+
     Args:
         song: What to take apart.
         outs: Where each stem goes, by name; stems that are not named are not written.
@@ -71,23 +73,44 @@ def separate_file(
 
     Raises:
         BadAudio: The song is empty, or cannot be read.
-        BadOption: The system has no stem of that name.
+        BadOption: The system has no stem of that name; or what `mynah.write` says of places, formats and bits.
+        NoSpace: The disk is full.
     """
-    from mynah.audio.files import Writer, probe, stream
+    from mynah.audio.files import PEAK_DB, probe, stream, together
 
     if wrong := sorted(set(outs) - set(engine.stems)):
         raise BadOption(f"there is no stem {wrong[0]!r}: choose among {', '.join(engine.stems)}")
-    total, done = max(probe(song).seconds, 0.01), 0.0
-    with ExitStack() as files:
-        writers: dict[str, Writer] = {}
+    info, done = probe(song), 0.0
+    total, peak_db = max(info.seconds, 0.01), None if bits == 32 else PEAK_DB
+    with together(outs, info.rate, min(2, info.channels), bits=bits, peak_db=peak_db) as writers:
         for stems in engine.stream(lambda: stream(song), options):
-            for name, path in outs.items():
-                audio = stems[name]
-                if name not in writers:
-                    writers[name] = files.enter_context(Writer(path, audio.rate, audio.samples.shape[0], bits=bits))
-                writers[name].push(audio)
-            done += audio.seconds
+            for name, writer in writers.items():
+                writer.push(stems[name])
+            done += stems[next(iter(stems))].seconds
             progress(min(1.0, done / total))
+
+
+class Two:
+    """A system whose stems are the voice and all the rest, whatever stems it has by itself."""
+
+    stems = ("vocals", "accompaniment")
+
+    def __init__(self, engine: Separates[Any]) -> None:
+        """Take a loaded system, or raise `BadOption` where it has no vocals."""
+        if "vocals" not in engine.stems:
+            raise BadOption(f"there are no vocals among {', '.join(engine.stems)}: choose another separator")
+        self.engine = engine
+
+    def separate(self, mix: Audio, options: Any = None) -> Stems:
+        """As the engine does, two by two."""
+        return self._two(self.engine.separate(mix, options))
+
+    def stream(self, mix: Blocks, options: Any = None) -> Iterator[Stems]:
+        """As the engine does, two by two."""
+        return map(self._two, self.engine.stream(mix, options))
+
+    def _two(self, stems: Stems) -> Stems:
+        return type(stems)(zip(self.stems, vocals_apart(stems), strict=True))
 
 
 def vocals_apart(stems: Stems) -> tuple[Audio, Audio]:

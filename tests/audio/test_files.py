@@ -12,7 +12,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mynah.audio.files import Info, Writer, probe, read, stream, write
+from mynah.audio.files import Info, Writer, probe, read, stream, together, write
 from mynah.audio.resample import resample
 from mynah.core.errors import BadAudio, BadOption
 from mynah.core.types import Audio
@@ -316,3 +316,58 @@ def test_a_header_that_claims_days_costs_no_memory(tmp_path: Path) -> None:
     path.write_bytes(data)  # now 16 days
     with pytest.warns(UserWarning, match="only 0.50 s of 13"):
         assert np.isclose(read(path).seconds, 0.5)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3"])
+def test_recordings_that_belong_together_keep_their_balance(tmp_path: Path, suffix: str) -> None:
+    loud, soft = sweep(0.5, 44_100, peak=2.0), sweep(0.5, 44_100, peak=0.25)
+    with together({name: tmp_path / f"{name}.{suffix}" for name in ("loud", "soft")}, 44_100, 2) as writers:
+        for part in zip(loud.samples.split(4000, -1), soft.samples.split(4000, -1), strict=True):
+            for writer, samples in zip(writers.values(), part, strict=True):
+                writer.push(Audio(samples, 44_100))
+    peaks = [read(tmp_path / f"{name}.{suffix}").samples.abs().max().item() for name in ("loud", "soft")]
+    assert peaks[0] == pytest.approx(10 ** (-1 / 20), rel=0.02 if suffix == "mp3" else 1e-3)
+    assert peaks[0] / peaks[1] == pytest.approx(8, rel=0.03 if suffix == "mp3" else 1e-3)
+
+
+def test_together_changes_nothing_where_nothing_is_too_loud(tmp_path: Path) -> None:
+    sounds = {"a": sweep(0.2, peak=0.8), "b": sweep(0.2, peak=0.1)}
+    with together({name: tmp_path / f"{name}.wav" for name in sounds}, 48_000, 2, bits=16) as writers:
+        for name, sound in sounds.items():
+            writers[name].push(sound)
+    for name, sound in sounds.items():
+        assert (tmp_path / f"{name}.wav").read_bytes() == write(sound, tmp_path / "alone.wav", bits=16).read_bytes()
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
+def test_together_is_all_or_none(tmp_path: Path, failure: type[BaseException]) -> None:
+    old = write(sweep(0.1), tmp_path / "a.wav").read_bytes()
+    paths = {"a": tmp_path / "a.wav", "b": tmp_path / "new" / "newer" / "b.wav"}
+    with pytest.raises(failure), together(paths, 48_000, 2) as writers:
+        writers["a"].push(sweep(0.1))
+        raise failure
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.wav"] and (tmp_path / "a.wav").read_bytes() == old
+
+
+def test_together_is_none_where_the_last_cannot_be_encoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mynah.audio.encoding.LIMIT_BYTES", 1000)
+    paths = {"a": tmp_path / "new" / "a.wav", "b": tmp_path / "new" / "b.aiff"}
+    with pytest.raises(BadOption, match=r"b\.aiff"), together(paths, 48_000, 2) as writers:
+        for writer in writers.values():
+            writer.push(sweep(0.1))
+    assert not list(tmp_path.iterdir())
+
+
+def test_together_finds_out_about_wrong_places_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for paths in ({"a": tmp_path / "a.wav", "b": tmp_path / "a.wav"}, {"a": tmp_path / "file" / "a.wav"}):
+        with pytest.raises(BadOption), together(paths, 48_000, 2):
+            raise AssertionError("the work has begun")
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_together_wants_sound_for_each(tmp_path: Path) -> None:
+    paths = {name: tmp_path / f"{name}.wav" for name in "ab"}
+    with pytest.raises(BadAudio, match=r"b\.wav"), together(paths, 48_000, 2) as writers:
+        writers["a"].push(sweep(0.1))
+    assert not list(tmp_path.iterdir())
