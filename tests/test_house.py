@@ -24,8 +24,8 @@ from torch import nn
 
 from mynah.core.registry import find, names
 from mynah.core.system import System
-from mynah.core.types import Audio, Voice
-from mynah.core.verbs import VERBS, Converts, options_of
+from mynah.core.types import Audio, Stems, Voice
+from mynah.core.verbs import VERBS, Converts, Separates, options_of
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mynah"
@@ -67,7 +67,21 @@ def converted(system: Any, options: Any) -> Audio:
     return result
 
 
-TRIES: dict[str, tuple[type, Callable[[Any, Any], Audio]]] = {"convert": (Converts, converted)}
+def separated(system: Any, options: Any) -> Audio:
+    mix = Audio(torch.cat([note(220, 0.837), note(330, 0.837)]), 32_000)
+    stems = system.separate(mix, options)
+    assert isinstance(stems, Stems)
+    assert tuple(stems) == system.stems
+    for stem in stems.values():
+        assert isinstance(stem, Audio)
+        assert (stem.rate, stem.samples.shape) == (mix.rate, mix.samples.shape)
+    return Audio(torch.cat([stem.samples for stem in stems.values()]), mix.rate)
+
+
+TRIES: dict[str, tuple[type, Callable[[Any, Any], Audio]]] = {
+    "convert": (Converts, converted),
+    "separate": (Separates, separated),
+}
 
 
 # Systems

@@ -52,7 +52,7 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Train, then export what inference needs."""
     from mynah.cli.convert import full
-    from mynah.core.recipe import Learns
+    from mynah.core.recipe import Adapts, Learns
     from mynah.core.registry import find
 
     if args.minutes is not None and args.minutes <= 0:
@@ -63,6 +63,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         raise BadOption(f"{name} has no recipe to train it by; `mynah systems {name}` tells where its weights are from")
     out = args.out or Path("runs") / name.replace("/", "-")
     if args.voice is not None:
+        if not issubclass(system, Adapts):
+            raise BadOption(f"{name} knows no voices to be tuned to: train it on recordings, with --data")
         return _tune(system, args, out, screen)
     if not args.data.is_dir():
         raise BadOption(f"{args.data} is not a folder of recordings")

@@ -72,7 +72,7 @@ class Recipe(ABC):
 
 @runtime_checkable
 class Learns(Protocol):
-    """A system that can be trained: from nothing on a folder of recordings, or further for one voice."""
+    """A system that can be trained from nothing on a folder of recordings."""
 
     @classmethod
     def course(cls, data: Path, folder: Path, *, teacher: str = "") -> dict[str, Callable[[], Recipe]]:
@@ -84,6 +84,11 @@ class Learns(Protocol):
             teacher: Weights of the net that is distilled, where there is one: a path or a hub id.
         """
         ...
+
+
+@runtime_checkable
+class Adapts(Protocol):
+    """A system that can be trained further for one voice."""
 
     def adapt(self, voice: Voice) -> Recipe:
         """Go on for one voice; what is exported is that voice's `weights.safetensors`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mynah.audio.files import stream
-from mynah.audio.mixing import match_channels
+from mynah.audio.files import read, stream
+from mynah.audio.mixing import match_channels, mix
 from mynah.core.atomic import replacing
 from mynah.core.errors import BadData
 from mynah.core.recipe import Batch
+from mynah.core.types import Audio
 from mynah.train.data import SUFFIXES
 from mynah.train.variety import placed, roomy, transposed
 
@@ -24,6 +26,8 @@ VOCALS = ("vocals", "lead", "backing")
 INSTRUMENTS = ("drums", "bass", "other", "piano", "guitar", "accompaniment")
 WINDOW_SECONDS = 0.5  # over which a track is asked whether it sounds
 SOUNDS_DB = -45.0  # of full scale
+EVEN_DB = -20.0  # of full scale
+WHOLE = 4.0  # how many minutes of a solo a minute of a song's stem is worth
 Files = dict[str, list[Path]]
 
 
@@ -46,6 +50,7 @@ class Variety:
 
     Attributes:
         gain_db: Stems are made louder or softer by up to this.
+        even: Chance that a stem is first brought to the loudness that all have, whatever its song gave it.
         across: Chance that the stems of a clip are from different songs.
         transposed: Chance of another speed and pitch, by up to three semitones.
         roomy: Chance of reverberation, for vocals alone.
@@ -53,7 +58,8 @@ class Variety:
         drop: Chance that a clip has no vocals, and that it has nothing but vocals.
     """
 
-    gain_db: float = 6.0
+    gain_db: float = 8.0
+    even: float = 0.7
     across: float = 0.6
     transposed: float = 0.3
     roomy: float = 0.3
@@ -61,11 +67,11 @@ class Variety:
     drop: float = 0.04
 
 
-PLAIN = Variety(gain_db=3.0, transposed=0.0, roomy=0.0, doubled=0.0, drop=0.0)
+PLAIN = Variety(gain_db=3.0, even=0.0, transposed=0.0, roomy=0.0, doubled=0.0, drop=0.0)
 
 
-def found(data: Path, hold_out: Sequence[str] = ()) -> dict[str, Files]:
-    """The songs of a folder: for each its files by what they hold.
+def found(data: Path) -> dict[str, Files]:
+    """The songs of a folder by their path in it: for each its files by what they hold.
 
     A file called after a stem (`vocals.wav`, `lead.wav`, `drums.wav`, ...) is that stem of the song that its folder is;
     any file in a folder that is called after a stem is a recording of that stem alone.
@@ -75,7 +81,7 @@ def found(data: Path, hold_out: Sequence[str] = ()) -> dict[str, Files]:
     """
     songs: dict[str, Files] = {}
     for path in sorted(data.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or not path.is_file():
             continue
         folder = path.parent
         if path.stem in VOCALS + INSTRUMENTS:
@@ -84,10 +90,30 @@ def found(data: Path, hold_out: Sequence[str] = ()) -> dict[str, Files]:
             song, what = path, folder.name
         else:
             continue
-        if not any(name in song.parts for name in hold_out):
-            songs.setdefault(str(song.relative_to(data)), {}).setdefault(what, []).append(path)
+        songs.setdefault(song.relative_to(data).as_posix(), {}).setdefault(what, []).append(path)
     if not songs:
         raise BadData(f"there are no stems in {data}: it takes a folder for each song, with vocals, drums, bass, ...")
+    return songs
+
+
+def held_out(data: Path, patterns: Sequence[str], rate: int = 44_100) -> dict[str, tuple[Audio, Audio]]:
+    """Vocals and accompaniment of the songs that fit one of the patterns and have both, by name, in stereo.
+
+    Raises:
+        BadData: No song fits.
+    """
+    songs = {}
+    for name, files in found(data).items():
+        if any(fnmatch(name, pattern) for pattern in patterns):
+            sides: list[list[Audio]] = [[], []]
+            for what, paths in files.items():
+                sides[what in INSTRUMENTS] += [match_channels(read(path, rate=rate), 2) for path in paths]
+            if all(sides):
+                vocals, rest = (mix([(part, 0.0, 0.0) for part in parts]).samples for parts in sides)
+                time = min(vocals.shape[-1], rest.shape[-1])
+                songs[name] = Audio(vocals[:, :time], rate), Audio(rest[:, :time], rate)
+    if patterns and not songs:
+        raise BadData(f"no song in {data} with vocals and instruments fits {', '.join(patterns)}")
     return songs
 
 
@@ -100,7 +126,7 @@ class Mixtures:
         stems: What a net is to tell apart: `"vocals"` and instruments; `"accompaniment"` means all of these.
         rate: In Hz.
         channels: 1 or 2.
-        hold_out: Songs (names of folders) that are left out.
+        hold_out: Patterns of songs (folders, or files of one stem) to leave out.
         variety: How much mixtures are varied.
         seed: Another one gives other mixtures.
         progress: Told the fraction of the recordings that is prepared.
@@ -123,7 +149,8 @@ class Mixtures:
         progress: Callable[[float], None] = lambda fraction: None,
     ) -> None:
         self.stems, self.rate, self.channels, self.variety, self.seed = tuple(stems), rate, channels, variety, seed
-        songs = found(data, hold_out)
+        songs = found(data)
+        songs = {name: songs[name] for name in songs if not any(fnmatch(name, pattern) for pattern in hold_out)}
         every = sum(len(paths) for files in songs.values() for paths in files.values())
         done = 0
         self.songs: list[dict[str, list[Track]]] = []
@@ -183,6 +210,8 @@ class Mixtures:
             part = roomy(part, self.rate, dice)
         if self.channels == 2 and dice.random() < 0.5:
             part = part.flip(0)
+        if dice.random() < vary.even:
+            part = part * (10 ** (EVEN_DB / 20) / part.square().mean().sqrt().clamp_min(10 ** (SOUNDS_DB / 20)))
         sign = 1 if dice.random() < 0.5 else -1
         return part * float(sign * 10 ** (dice.uniform(-vary.gain_db, vary.gain_db) / 20))
 
@@ -192,13 +221,13 @@ class Mixtures:
         """`[channel, length]` of a stem, where it sounds; its tracks are balanced anew."""
         if song is None:
             able = [song for song in self.songs if stem in song]
-            # A long song has more to say than a short one.
-            weights = np.array([max(len(track.samples) for track in song[stem]) for song in able], float)
+            # A long recording has more to say than a short one, and one that was made to be mixed more than a solo.
+            weights = np.array([self._minutes(song, stem) * (WHOLE if len(song) > 1 else 1) for song in able])
             song = able[dice.choice(len(able), p=weights / weights.sum())]
             at = -1.0
         tracks = song[stem]
+        leader = tracks[dice.integers(len(tracks))]
         if at < 0:
-            leader = tracks[dice.integers(len(tracks))]
             places = np.flatnonzero(leader.sounds)
             window = places[dice.integers(len(places))] if len(places) else 0
             begin = int((window + dice.random()) * WINDOW_SECONDS * self.rate) - length // 2
@@ -206,10 +235,13 @@ class Mixtures:
             begin = int(at * (len(tracks[0].samples) - length))
         total = torch.zeros(self.channels, length)
         for track in tracks:
-            if len(tracks) > 1 and at < 0 and dice.random() < 0.15:
+            if track is not leader and at < 0 and dice.random() < 0.15:
                 continue
             total += self._slice(track, begin, length) * 10 ** (dice.uniform(-3, 3) * (len(tracks) > 1) / 20)
         return total
+
+    def _minutes(self, song: dict[str, list[Track]], stem: str) -> float:
+        return max(len(track.samples) for track in song[stem]) / self.rate / 60
 
     def _slice(self, track: Track, begin: int, length: int) -> Tensor:
         begin = max(0, min(begin, len(track.samples) - length))
@@ -243,10 +275,10 @@ class Mixtures:
 
 def _sounds(samples: np.ndarray[Any, Any], window: int) -> np.ndarray[Any, Any]:
     floor = 10 ** (SOUNDS_DB / 20) * 32768
-    # Every eighth sample tells as much about loudness as all of them.
+    # Every seventh sample tells as much about loudness as all of them.
     return np.array(
         [
-            np.sqrt(np.mean(np.square(samples[begin : begin + window : 8], dtype=np.float64))) > floor
+            np.sqrt(np.mean(np.square(samples[begin : begin + window : 7], dtype=np.float64))) > floor
             for begin in range(0, len(samples), window)
         ]
     )
