@@ -195,6 +195,8 @@ def main() -> None:
     parser.add_argument("--soundfont", type=Path, default=SOUNDFONT)
     arguments = parser.parse_args()
     for number in range(arguments.first, arguments.pieces, arguments.every):
+        if any(arguments.out.glob(f"{number:04d}_*.flac")):
+            continue  # a run that was stopped goes on where it was
         name, sound = piece(number, arguments.seed, arguments.loops, arguments.soundfont)
         with replacing(arguments.out / f"{number:04d}_{name}.flac") as half:
             soundfile.write(half, sound, RATE, subtype="PCM_16")
