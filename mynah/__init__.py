@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mynah.core.types import Audio as Audio
     from mynah.core.types import Contour as Contour
     from mynah.core.types import Voice as Voice
+    from mynah.scenes.cover import cover as cover
     from mynah.voices.library import names as voices
 
     __version__: str
@@ -33,6 +34,7 @@ _HOMES = {
     "Contour": "mynah.core.types:Contour",
     "Voice": "mynah.core.types:Voice",
     "convert": "mynah.convert",
+    "cover": "mynah.scenes.cover",
     "enrol": "mynah.api:enrol",
     "read": "mynah.audio.files:read",
     "voice": "mynah.api:voice",
@@ -40,7 +42,7 @@ _HOMES = {
     "write": "mynah.audio.files:write",
 }
 
-__all__ = ["Audio", "Contour", "Voice", "__version__", "convert", "enrol", "read", "voice", "voices", "write"]
+__all__ = ["Audio", "Contour", "Voice", "__version__", "convert", "cover", "enrol", "read", "voice", "voices", "write"]
 
 
 def __getattr__(name: str) -> Any:

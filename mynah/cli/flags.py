@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, get_args, get_origin
+from collections.abc import Collection
+from typing import Any, TypeVar, get_args, get_origin
 
 from mynah.core.errors import BadOption
 from mynah.core.verbs import Options
 
-_MARK = "option "  # no flag of ours has a blank in its name, so the two kinds cannot meet
+AnyOptions = TypeVar("AnyOptions", bound=Options)
+
+_MARK = "option"  # with a blank after it, which no flag of ours has in its name, so the two kinds cannot meet
 
 
-def add(parser: argparse.ArgumentParser, options: type[Options], title: str) -> None:
+def add(
+    parser: argparse.ArgumentParser,
+    options: type[Options],
+    title: str,
+    *,
+    prefix: str = "",
+    without: Collection[str] = (),
+) -> None:
     """One flag for each field, with its description, unit, bounds and default as help.
+
+    Where one command takes the options of several, a prefix such as `"convert"` turns `--gain` into `--convert-gain`,
+    and fields that the command itself decides on are left out.
 
     Example:
 
@@ -27,10 +40,12 @@ def add(parser: argparse.ArgumentParser, options: type[Options], title: str) -> 
     group = parser.add_argument_group(f"options of {title}")
     schemas = options.model_json_schema().get("properties", {})
     for name, field in options.model_fields.items():
+        if name in without:
+            continue
         schema = schemas[name]
-        flag = _flag(name)
+        flag = _flag(name, prefix)
         settings: dict[str, Any] = {
-            "dest": _MARK + name,
+            "dest": f"{_MARK} {prefix} {name}",
             "default": argparse.SUPPRESS,
             "help": _explanation(field.description or "", schema, field.get_default(call_default_factory=True)),
         }
@@ -45,13 +60,14 @@ def add(parser: argparse.ArgumentParser, options: type[Options], title: str) -> 
             group.add_argument(flag, metavar=_metavar(name, schema, branches), **settings)
 
 
-def chosen(options: type[Options], args: argparse.Namespace) -> Options:
-    """The options that were given as flags.
+def chosen(options: type[AnyOptions], args: argparse.Namespace, *, prefix: str = "") -> AnyOptions:
+    """The options that were given as flags, with the prefix that they were added with.
 
     Raises:
         BadOption: One line for each value out of bounds.
     """
-    given = {name.removeprefix(_MARK): value for name, value in vars(args).items() if name.startswith(_MARK)}
+    mark = f"{_MARK} {prefix} "
+    given = {name.removeprefix(mark): value for name, value in vars(args).items() if name.startswith(mark)}
     kinds = {name: field.annotation for name, field in options.model_fields.items()}
     try:
         return options.of(**{name: _number_of(kinds[name], value) for name, value in given.items()})
@@ -60,12 +76,14 @@ def chosen(options: type[Options], args: argparse.Namespace) -> Options:
         lines = {}
         for line in str(error).splitlines():
             name = line.partition(":")[0]
-            lines[name] = f"{_flag(name)} is {_wanted(schemas[name])}, not {given[name]!r}" if name in given else line
+            lines[name] = (
+                f"{_flag(name, prefix)} is {_wanted(schemas[name])}, not {given[name]!r}" if name in given else line
+            )
         raise BadOption("\n".join(lines.values())) from None
 
 
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+def _flag(name: str, prefix: str) -> str:
+    return "--" + "-".join(filter(None, (prefix, name.replace("_", "-"))))
 
 
 def _wanted(schema: dict[str, Any]) -> str:

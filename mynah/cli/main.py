@@ -21,6 +21,7 @@ from mynah.core.errors import BadOption, MynahError
 
 COMMANDS = {
     "convert": "give recordings another voice",
+    "cover": "give whole songs another voice",
     "enrol": "make a voice from recordings of somebody",
     "voices": "list, show, mix, export, import and remove voices",
     "train": "train a system, or tune it to one voice",

@@ -98,6 +98,28 @@ class Screen:
             yield lambda fraction: bar.update(task, completed=fraction)
 
     @contextmanager
+    def steps(self, label: str) -> Iterator[Callable[[str, float], None]]:
+        """A bar for work of several steps; gives what to call with the step's name and its fraction, 0 to 1."""
+        if self.json or self.quiet or not sys.stderr.isatty():
+            yield lambda step, fraction: None
+            return
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        tasks: dict[str, Any] = {}
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
+        with Bar(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+
+            def told(step: str, fraction: float) -> None:
+                if step not in tasks:
+                    tasks[step] = bar.add_task(escape(f"{label}: {step}"), total=1.0)
+                bar.update(tasks[step], completed=fraction)
+
+            yield told
+
+    @contextmanager
     def training(self, label: str) -> Iterator[Callable[[int, int, dict[str, float]], None]]:
         """A bar with the losses beside it, or a line now and then where nobody sits; gives what a trainer calls."""
         tenth = -1

@@ -1,0 +1,1 @@
+"""Scenes: what chains several verbs into one piece of work."""
