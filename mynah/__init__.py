@@ -5,6 +5,7 @@
     me = mynah.enrol("me.wav")                      # half a minute of somebody, kept in the library as "me"
     song = mynah.read("song.wav")                   # Audio: samples [channel, time] in [-1, 1], and a rate in Hz
     mynah.write(mynah.convert(song, me), "song-me.wav")
+    stems = mynah.separate("hit.mp3")               # Stems: {"vocals": Audio, "accompaniment": Audio}
 
 Importing this costs nothing: torch and everything else come in with the first name that is used.
 """
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from mynah.convert import convert as convert
     from mynah.core.types import Audio as Audio
     from mynah.core.types import Contour as Contour
+    from mynah.core.types import Stems as Stems
     from mynah.core.types import Voice as Voice
     from mynah.scenes.cover import cover as cover
+    from mynah.separate import separate as separate
     from mynah.voices.library import names as voices
 
     __version__: str
@@ -32,17 +35,33 @@ if TYPE_CHECKING:
 _HOMES = {
     "Audio": "mynah.core.types:Audio",
     "Contour": "mynah.core.types:Contour",
+    "Stems": "mynah.core.types:Stems",
     "Voice": "mynah.core.types:Voice",
     "convert": "mynah.convert",
     "cover": "mynah.scenes.cover",
     "enrol": "mynah.api:enrol",
     "read": "mynah.audio.files:read",
+    "separate": "mynah.separate",
     "voice": "mynah.api:voice",
     "voices": "mynah.voices",
     "write": "mynah.audio.files:write",
 }
 
-__all__ = ["Audio", "Contour", "Voice", "__version__", "convert", "cover", "enrol", "read", "voice", "voices", "write"]
+__all__ = [
+    "Audio",
+    "Contour",
+    "Stems",
+    "Voice",
+    "__version__",
+    "convert",
+    "cover",
+    "enrol",
+    "read",
+    "separate",
+    "voice",
+    "voices",
+    "write",
+]
 
 
 def __getattr__(name: str) -> Any:
