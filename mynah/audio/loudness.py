@@ -1,8 +1,9 @@
-"""How loud a recording is to the ear: ITU-R BS.1770 loudness and true peak."""
+"""How loud a recording is to the ear, ITU-R BS.1770 loudness and true peak; and bringing it to another loudness."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -10,9 +11,11 @@ from pyloudnorm import IIRfilter
 from scipy.signal import lfilter
 
 from mynah.audio.effects import gain
+from mynah.audio.limiter import limited
 from mynah.audio.resample import Resampler
 from mynah.core.errors import BadAudio
 from mynah.core.types import Audio
+from mynah.core.verbs import Blocks
 
 _ABSOLUTE_LUFS = -70.0  # softer blocks are silence
 _RELATIVE_LU = -10.0  # and so are those this much below the rest
@@ -121,6 +124,32 @@ def normalise(audio: Audio, lufs: float = -16.0, *, peak_db: float | None = -1.0
     if peak_db is not None:
         raise_db = min(raise_db, peak_db - true_peak_db(audio))
     return gain(audio, raise_db)
+
+
+def mastered(blocks: Blocks, lufs: float = -14.0, peak_db: float = -1.0) -> Iterator[Audio]:
+    """A recording brought to a loudness, its peaks held under a ceiling: listened to once, then given block by block.
+
+    The result is as loud as asked for, less what the limiter took away: nothing where no peak reaches the ceiling,
+    some tenths of a unit where a few do. Silence stays silence.
+
+    Args:
+        blocks: Opens the recording, twice.
+        lufs: Aim. Streaming services play at about -14 to -16, broadcast at -23.
+        peak_db: The true peak stays at or below this; see `mynah.audio.limiter`.
+
+    Raises:
+        BadOption: A ceiling above full scale.
+    """
+    meter: Meter | None = None
+    for block in blocks():
+        meter = meter or Meter(block.rate, block.samples.shape[0])
+        meter.push(block)
+    if meter is None:
+        return
+    has, rate = meter.lufs(), meter.rate
+    factor = 10 ** ((lufs - has) / 20) if has > -math.inf else 1.0
+    for samples in limited((block.samples * factor for block in blocks()), rate, peak_db):
+        yield Audio(samples, rate)
 
 
 def _peak(audio: Audio) -> float:
