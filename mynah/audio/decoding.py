@@ -31,7 +31,7 @@ RATES_HZ = (4000, 768_000)
 _UNKNOWN = 1 << 40  # libsndfile's count of frames where the header gives none lies above this
 
 # FFmpeg also reads lists of addresses, which it would fetch; only files that hold their sound themselves may pass.
-_CONTAINERS = (
+CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,asf,avi,flv,mpegts,mpeg,amr,ac3,eac3,wav,mp3,ogg,flac,wv,ape,tta"
 )
 _PADDING = 4096  # frames that an encoder may have added to fill its last packet
@@ -162,7 +162,7 @@ class _Film(Source):
 
         super().__init__(file, name)
         try:
-            options = {"format_whitelist": _CONTAINERS}
+            options = {"format_whitelist": CONTAINERS}
             self._container = stack.enter_context(av.open(file, "r", options=options, metadata_errors="ignore"))
         except av.FFmpegError as error:
             raise BadAudio(f"{name}: not a recording, or one too damaged to read") from error

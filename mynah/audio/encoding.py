@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 from torch import Tensor
 
+from mynah.audio.aac import LAYOUTS, RATES_HZ, encode_aac
 from mynah.audio.chunks import regroup
 from mynah.audio.containers import forget_chance, forget_clock
 from mynah.audio.disk import Disk, typed_errors
@@ -33,7 +34,7 @@ class Format:
     """What a kind of file can hold.
 
     Attributes:
-        major: libsndfile's name of it.
+        major: libsndfile's name of it; `"M4A"`, which that cannot write, is FFmpeg's.
         subtypes: libsndfile's names of its encodings, by bits per sample; `None` is the default.
         channels: At most so many.
         rates: In Hz, ascending; those between are resampled to the next above.
@@ -69,6 +70,7 @@ FORMATS = {
     "mp3": Format("MP3", {None: "MPEG_LAYER_III"}, 2, _MP3_RATES, False, compression=0.0),
     "ogg": Format("OGG", {None: "VORBIS"}, 255, (8000, 192_000), compression=0.3),
     "opus": Format("OGG", {None: "OPUS"}, 255, (8000, 12_000, 16_000, 24_000, 48_000), False, compression=0.6),
+    "m4a": Format("M4A", {None: "AAC"}, len(LAYOUTS), RATES_HZ, False),
     "aiff": Format("AIFF", {**_PCM, 32: "FLOAT"}, 1024, (1, 768_000)),
 }
 
@@ -139,6 +141,9 @@ def encode_into(
         major = "RF64" if major == "WAV" else major
     steps = _steps(_chain(first, blocks), rate)
     with typed_errors(path), half.open("w+b", buffering=0) as file:
+        if major == "M4A":
+            encode_aac(steps, file, rate, channels)
+            return
         disk = Disk(file)
         try:
             with soundfile.SoundFile(

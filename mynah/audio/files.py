@@ -121,10 +121,11 @@ def probe(path: Path | str) -> Info:
 
 
 def write(audio: Audio, path: Path | str, *, bits: int | None = None, peak_db: float | None = PEAK_DB) -> Path:
-    """Write a recording; its suffix chooses wav, flac, mp3, ogg, opus or aiff. The file appears whole or not at all.
+    """Write a recording; its suffix chooses wav, flac, mp3, ogg, opus, m4a or aiff. It appears whole or not at all.
 
     Nothing clips: if the largest sample exceeds the ceiling, the whole sound is scaled down to it, and otherwise left
-    as it is. Rates that a format lacks (mp3, opus) are resampled to its next higher one. Equal sound gives equal bytes.
+    as it is. Rates that a format lacks (mp3, opus, m4a) are resampled to its next higher one. Equal sound gives equal
+    bytes.
 
     Args:
         audio: At least one sample.

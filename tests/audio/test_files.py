@@ -233,7 +233,7 @@ def test_a_writer_refuses_blocks_of_another_kind(tmp_path: Path) -> None:
 
 def test_a_writer_finds_out_about_wrong_options_before_any_work(tmp_path: Path) -> None:
     for name, arguments in (
-        ("a.m4a", {}),
+        ("a.wma", {}),
         ("a.mp3", {"bits": 24}),
         ("a.flac", {"bits": 32}),
         ("a.wav", {"peak_db": 1}),
