@@ -25,7 +25,7 @@ from mynah.train.variety import placed, roomy, transposed
 VOCALS = ("vocals", "lead", "backing")
 INSTRUMENTS = ("drums", "bass", "other", "piano", "guitar", "accompaniment")
 WINDOW_SECONDS = 0.5  # over which a track is asked whether it sounds
-SOUNDS_DB = -45.0  # of full scale
+SOUNDS_DB = -42.0  # of full scale
 EVEN_DB = -20.0  # of full scale
 WHOLE = 4.0  # how many minutes of a solo a minute of a song's stem is worth
 Files = dict[str, list[Path]]
@@ -59,7 +59,7 @@ class Variety:
     """
 
     gain_db: float = 8.0
-    even: float = 0.7
+    even: float = 0.85
     across: float = 0.6
     transposed: float = 0.3
     roomy: float = 0.3
@@ -182,7 +182,7 @@ class Mixtures:
         whole = [song for song in self.songs if all(stem in song for stem in self.stems)]
         together = whole and dice.random() > self.variety.across
         song = whole[dice.integers(len(whole))] if together else None
-        at = dice.random()
+        at = self._place(dice, song) if song else 0.0
         parts = [self._part(dice, stem, samples, song, at) for stem in self.stems]
         if "vocals" in self.stems and (luck := dice.random()) < 2 * self.variety.drop:
             for stem, part in zip(self.stems, parts, strict=True):
@@ -193,10 +193,21 @@ class Mixtures:
         peak = clip.sum(0).abs().max().item()
         return clip * (10 ** (-dice.uniform(0, 12) / 20) / max(peak, 1e-4))
 
+    def _place(self, dice: np.random.Generator, song: dict[str, list[Track]]) -> float:
+        """Seconds into a song, mostly where somebody sings: elsewhere there is less to learn."""
+        stem = "vocals" if "vocals" in self.stems and dice.random() < 0.8 else dice.choice(self.stems)
+        tracks = song[stem]
+        return self._sounding(dice, tracks[dice.integers(len(tracks))])
+
+    def _sounding(self, dice: np.random.Generator, track: Track) -> float:
+        """Seconds into a track, where it sounds."""
+        places = np.flatnonzero(track.sounds)
+        return float(places[dice.integers(len(places))] + dice.random()) * WINDOW_SECONDS if len(places) else 0.0
+
     def _part(
         self, dice: np.random.Generator, stem: str, samples: int, song: dict[str, list[Track]] | None, at: float
     ) -> Tensor:
-        """One stem of one clip; `at` says where in the song, so that the stems of one song stay together."""
+        """One stem of one clip; `at` says how many seconds into the song its middle is."""
         vary = self.variety
         semitones = dice.uniform(-3, 3) if dice.random() < vary.transposed else 0.0
         length = int(samples * 2 ** (semitones / 12)) + 2
@@ -227,15 +238,11 @@ class Mixtures:
             at = -1.0
         tracks = song[stem]
         leader = tracks[dice.integers(len(tracks))]
-        if at < 0:
-            places = np.flatnonzero(leader.sounds)
-            window = places[dice.integers(len(places))] if len(places) else 0
-            begin = int((window + dice.random()) * WINDOW_SECONDS * self.rate) - length // 2
-        else:
-            begin = int(at * (len(tracks[0].samples) - length))
+        anew = at < 0
+        begin = int((self._sounding(dice, leader) if anew else at) * self.rate) - length // 2
         total = torch.zeros(self.channels, length)
         for track in tracks:
-            if track is not leader and at < 0 and dice.random() < 0.15:
+            if track is not leader and anew and dice.random() < 0.15:
                 continue
             total += self._slice(track, begin, length) * 10 ** (dice.uniform(-3, 3) * (len(tracks) > 1) / 20)
         return total

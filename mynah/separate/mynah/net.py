@@ -66,8 +66,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(self.around(x).permute(0, 2, 3, 1))
-        y = self.back(F.gelu(self.wide(y), approximate="tanh")) * self.scale
-        return x + y.permute(0, 3, 1, 2)
+        y = self.back(F.gelu(self.wide(y), approximate="tanh"))
+        # In the type of y, so that in training with bfloat16 what goes on from block to block stays small.
+        return x + (y * self.scale.to(y.dtype)).permute(0, 3, 1, 2)
 
 
 class MaskNet(nn.Module):
@@ -122,7 +123,7 @@ class MaskNet(nn.Module):
             part = part.permute(0, 1, 3, 2, 4).flatten(3).transpose(0, 1).reshape(count, batch * frames, -1)
             bands.append(torch.bmm(part, weight))
         x = torch.cat(bands).unflatten(1, (batch, frames)).permute(1, 3, 0, 2)
-        x = (x + self.place).contiguous(memory_format=torch.channels_last)
+        x = (x + self.place.to(x.dtype)).contiguous(memory_format=torch.channels_last)
         kept = []
         for blocks, down in zip(self.before, self.down, strict=False):
             x = blocks(x)

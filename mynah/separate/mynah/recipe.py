@@ -44,7 +44,7 @@ class MaskRecipe(Recipe):
         *,
         config: MaskConfig | None = None,
         steps: int = 4500,
-        clips: int = 8,
+        clips: int = 6,
         seconds: float = 3.0,
         measured: Callable[[MaskNet], dict[str, float]] = lambda net: {},
     ) -> None:
@@ -67,7 +67,7 @@ class MaskRecipe(Recipe):
 
     def learning_rate(self, turn: str, step: int) -> float:
         warm = min(1.0, (step + 1) / 200)
-        return 1.5e-3 * warm * (1 - 0.98 * min(1.0, step / self.steps))
+        return 2.5e-3 * warm * (1 - 0.98 * min(1.0, step / self.steps))
 
     def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
         mix, vocals = (middle_and_side(self.spectrum(batch[name])) for name in ("mix", "vocals"))
