@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mynah.cli.recordings import PIPE, WRITTEN, Job, planned
 from mynah.cli.screen import Screen
-from mynah.core.errors import BadOption, BadVoice, MynahError
+from mynah.core.errors import BadOption, BadVoice
 
 if TYPE_CHECKING:
     from mynah.core.types import Contour
@@ -27,14 +28,13 @@ To correct the melody by hand: --save-pitch song.csv, edit the second column (Hz
 
 def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Our own flags, then those of the system that `argv` asks for."""
+    from mynah.cli.choice import add
+
     parser.epilog = EXAMPLES
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="recordings, folders, or - for standard input")
     parser.add_argument(
         "--voice", required=True, metavar="VOICE", help='name, recording, or mixture such as "ann:0.7,bo:0.3"'
     )
-    parser.add_argument("--system", default=default(), metavar="NAME", help="who converts (default %(default)s)")
-    parser.add_argument("--weights", default="default", metavar="NAME|FILE", help="another set of weights")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default %(default)s)")
     parser.add_argument("--out", metavar="PLACE", help="file or folder, or - for standard output")
     parser.add_argument("--format", choices=WRITTEN, help="of the results, where --out does not tell (default wav)")
     parser.add_argument("--rate", type=int, metavar="HZ", help="sample rate of the results")
@@ -42,39 +42,13 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("--pitch", type=Path, metavar="CSV", help="melody to use instead of the one that is heard")
     parser.add_argument("--save-pitch", type=Path, metavar="CSV", help="write the melody (a folder for several inputs)")
     parser.add_argument("--force", action="store_true", help="replace results that exist")
-
-    from mynah.cli.flags import add
-    from mynah.core.registry import find
-    from mynah.core.verbs import options_of
-
-    name = asked(argv)
-    add(parser, options_of(find(name), "convert"), name)
-
-
-def default() -> str:
-    """The converter that is taken when nobody names one; the folder of converters knows."""
-    from mynah.convert import DEFAULT
-
-    return DEFAULT
-
-
-def asked(argv: Sequence[str]) -> str:
-    """The system that these arguments ask for, as the registry names it."""
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    early.add_argument("--system", default=default())
-    try:
-        return full(early.parse_known_args(list(argv))[0].system)
-    except argparse.ArgumentError as error:
-        raise BadOption(str(error)) from None
-
-
-def full(name: str) -> str:
-    """The verb may be left out: every system that is asked for here converts."""
-    return name if "/" in name else f"convert/{name}"
+    add(parser, argv, "convert")
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Convert one recording after another; what is wrong with one does not stop the others."""
+    from mynah.cli.batch import each
+    from mynah.cli.choice import full
     from mynah.cli.devices import device
     from mynah.cli.flags import chosen
     from mynah.convert import convert_file, takes_melody
@@ -83,7 +57,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     from mynah.features.pitch import read_csv
     from mynah.voices.library import find as find_voice
 
-    name = full(args.system)
+    name = full(args.system, "convert")
     system = find(name)
     options = chosen(options_of(system, "convert"), args)
     melody = read_csv(args.pitch) if args.pitch else None
@@ -97,42 +71,32 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if melody is not None and len(jobs) > 1:
         raise BadOption(f"--pitch is the melody of one recording, and there are {len(jobs)}")
     place = device(args.device)
-    engine = None
-    done: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
-    for job in jobs:
-        try:
-            if job.out != PIPE and Path(job.out).exists() and not args.force:
-                raise BadOption(f"{job.out} exists: add --force to replace it")
-            if job.out == PIPE and screen.json:
-                raise BadOption("--json and sound cannot share standard output: give --out FILE")
-            if engine is None:
-                engine = system.load(args.weights, device=place)
-            start = time.perf_counter()
-            with screen.progress(str(job.source)) as progress:
-                seconds, sung = convert_file(
-                    job.source, voice, job.out, engine, options, melody=melody, rate=args.rate, bits=args.bits,
-                    wants_melody=args.save_pitch is not None, progress=progress,
-                )  # fmt: skip
-            wall = time.perf_counter() - start
-            if args.save_pitch and sung is not None:
-                _save_pitch(sung, args.save_pitch, job, several=len(jobs) > 1)
-        except (MynahError, FileNotFoundError, PermissionError, IsADirectoryError) as error:
-            if len(jobs) == 1:
-                raise
-            from mynah.cli.main import explain
 
-            message = explain(error)
-            screen.complaint(message if str(job.source) in message else f"{job.source}: {message}")
-            screen.trace(error)
-            failed.append({"source": str(job.source), "kind": type(error).__name__, "message": message})
-            continue
-        factor = wall / seconds if seconds else float("nan")
-        done.append({"source": job.source, "out": job.out, "seconds": seconds, "real_time_factor": factor})
+    @cache
+    def engine() -> Any:
+        return system.load(args.weights, device=place)
+
+    def work(job: Job) -> dict[str, Any]:
+        if job.out != PIPE and Path(job.out).exists() and not args.force:
+            raise BadOption(f"{job.out} exists: add --force to replace it")
+        if job.out == PIPE and screen.json:
+            raise BadOption("--json and sound cannot share standard output: give --out FILE")
+        ready = engine()
+        start = time.perf_counter()
+        with screen.progress(str(job.source)) as progress:
+            seconds, sung = convert_file(
+                job.source, voice, job.out, ready, options, melody=melody, rate=args.rate, bits=args.bits,
+                wants_melody=args.save_pitch is not None, progress=progress,
+            )  # fmt: skip
+        wall = time.perf_counter() - start
+        if args.save_pitch and sung is not None:
+            _save_pitch(sung, args.save_pitch, job, several=len(jobs) > 1)
         screen.note(f"{job.source} -> {job.out}  ({seconds:.1f} s of sound in {wall:.1f} s)")
+        factor = wall / seconds if seconds else float("nan")
+        return {"source": job.source, "out": job.out, "seconds": seconds, "real_time_factor": factor}
+
+    done, failed = each(jobs, work, screen, done="converted")
     screen.give({"voice": voice.name, "system": name, "converted": done, "failed": failed})
-    if failed:
-        screen.complaint(f"{len(failed)} of {len(jobs)} recordings were not converted")
     return 2 if failed else 0
 
 

@@ -21,7 +21,7 @@ BAND_DB = -5.2  # level of the band under a voice, as in the song that comes wit
 
 def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Voices and a place."""
-    from mynah.cli.convert import default
+    from mynah.cli.choice import default
 
     parser.epilog = "The song was made by examples/make_song.py; nobody's recording is in it."
     parser.add_argument(
@@ -30,7 +30,9 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         metavar="VOICE",
         help="instead of the lowest and the highest that ship (again for more)",
     )
-    parser.add_argument("--system", default=default(), metavar="NAME", help="who converts (default %(default)s)")
+    parser.add_argument(
+        "--system", default=default("convert"), metavar="NAME", help="who converts (default %(default)s)"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default %(default)s)")
     parser.add_argument(
         "--out", type=Path, default=Path("mynah-demo"), help="folder for the results (default %(default)s)"
@@ -40,14 +42,14 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Convert, measure, mix, draw; results of an earlier run are replaced."""
     from mynah.audio.files import read, write
-    from mynah.cli.convert import full
+    from mynah.cli.choice import full
     from mynah.cli.devices import device
     from mynah.cli.evaluate import print_figures
     from mynah.core.registry import find
     from mynah.metrics.evaluate import evaluate
     from mynah.voices.library import find as find_voice
 
-    name = full(args.system)
+    name = full(args.system, "convert")
     voices = [find_voice(spec) for spec in args.voice or contrasting()]
     place = device(args.device)
     engine = find(name).load(device=place)
@@ -70,6 +72,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
             )
         reports.append(report)
         label = "".join(letter if letter.isalnum() else "-" for letter in voice.name)
+        assert report.example is not None
         result = report.example.result
         files.append(write(result, args.out / f"{label}.wav"))
         files.append(write(with_band(result, source, band), args.out / f"{label}-song.wav"))

@@ -22,11 +22,12 @@ from mynah.core.errors import BadOption, MynahError
 COMMANDS = {
     "convert": "give recordings another voice",
     "cover": "give whole songs another voice",
+    "separate": "take songs apart into vocals and accompaniment, or into more stems",
     "enrol": "make a voice from recordings of somebody",
     "voices": "list, show, mix, export, import and remove voices",
     "train": "train a system, or tune it to one voice",
     "systems": "list what can do the work",
-    "evaluate": "measure how good a conversion is",
+    "evaluate": "measure how good a conversion or a separation is",
     "doctor": "show versions, devices, weights and free space",
     "demo": "convert a short song of ours into two voices, and measure it",
 }

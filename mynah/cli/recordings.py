@@ -84,6 +84,31 @@ def planned(inputs: Sequence[str], voice: str, out: str | None, format: str | No
     return jobs
 
 
+def folders(inputs: Sequence[str], label: str, out: str | None) -> list[Job]:
+    """A job for each recording, of which several files come. Without `out`, `song.mp3` becomes the folder `song-LABEL`.
+
+    Raises:
+        BadOption: A pipe, which cannot carry several files nor be read more than once; or two recordings would share a
+            folder.
+
+    Example:
+
+        >>> [Path(job.out).as_posix() for job in folders(["songs/one.m4a"], "stems", None)]
+        ['songs/one-stems']
+    """
+    recordings = found(inputs)
+    jobs = []
+    for source, folder in recordings:
+        if isinstance(source, str) or out == PIPE:
+            raise BadOption(f"several files come of one recording, and {PIPE} is a pipe: name files and folders")
+        if out is not None and len(recordings) == 1 and folder is None:
+            jobs.append(Job(source, Path(out)))
+        else:
+            jobs.append(Job(source, _place(source, folder, f"{source.stem}-{label}", label, out)))
+    _refuse_collisions(jobs)
+    return jobs
+
+
 def _is_file(out: str) -> bool:
     """A place is a folder if it is one, ends like one, or has no suffix."""
     return not (out.endswith(("/", "\\")) or Path(out).is_dir() or not Path(out).suffix)
@@ -93,12 +118,16 @@ def _job(source: Path | str, folder: Path | None, label: str, out: str | None, f
     if isinstance(source, str):
         assert out is not None
         return Job(source, Path(out) / f"{label}.{format}")
-    name = f"{source.stem}-{label}.{format}"
+    return Job(source, _place(source, folder, f"{source.stem}-{label}.{format}", label, out))
+
+
+def _place(source: Path, folder: Path | None, name: str, label: str, out: str | None) -> Path:
+    """Where the result of this name goes: beside its source, or in a tree like that of the folder it was found in."""
     if folder is None:
-        return Job(source, (Path(out) if out is not None else source.parent) / name)
+        return (Path(out) if out is not None else source.parent) / name
     album = folder.resolve()
     target = Path(out) if out is not None else album.with_name(f"{album.name}-{label}")
-    return Job(source, target / source.relative_to(folder).with_name(name))
+    return target / source.relative_to(folder).with_name(name)
 
 
 def _refuse_collisions(jobs: Sequence[Job]) -> None:
@@ -106,7 +135,7 @@ def _refuse_collisions(jobs: Sequence[Job]) -> None:
     for job in jobs:
         place = Path(job.out).absolute()
         if place in taken:
-            raise BadOption(f"{taken[place]} and {job.source} would both become {job.out}: convert them one by one")
+            raise BadOption(f"{taken[place]} and {job.source} would both become {job.out}: take them one by one")
         taken[place] = job.source
         if job.source != PIPE and Path(job.source).exists() and place.exists() and place.samefile(job.source):
             raise BadOption(f"{job.out} is the recording itself: give another --out")

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         screen.table(list(listed.items()))
         return 0
 
-    from mynah.cli.convert import full
+    from mynah.cli.choice import full
     from mynah.core.verbs import options_of
 
     name = full(args.name)

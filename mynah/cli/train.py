@@ -51,7 +51,7 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Train, then export what inference needs."""
-    from mynah.cli.convert import full
+    from mynah.cli.choice import full
     from mynah.core.recipe import Adapts, Learns
     from mynah.core.registry import find
 

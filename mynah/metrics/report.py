@@ -138,10 +138,7 @@ class Report:
 
     def write_json(self, path: Path | str) -> Path:
         """Write `to_dict` as a file that appears whole or not at all."""
-        path = Path(path)
-        with replacing(path) as half:
-            half.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        return path
+        return write_json(self.to_dict(), path)
 
     def picture(self, path: Path | str, *, seconds: float = 20.0) -> Path:
         """Draw the first source and its result; see `mynah.metrics.picture.side_by_side`.
@@ -159,6 +156,14 @@ class Report:
         return side_by_side(
             shown.source, shown.result, path, melodies=shown.melodies, titles=(name, self.title), seconds=seconds
         )
+
+
+def write_json(document: dict[str, Any], path: Path | str) -> Path:
+    """Write plain values as a file that appears whole or not at all."""
+    path = Path(path)
+    with replacing(path) as half:
+        half.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return path
 
 
 def mean(name: str, figures: Sequence[Figure], unit: str = "") -> Figure:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mynah.cli.recordings import PIPE, planned
+from mynah.cli.recordings import PIPE, folders, planned
 from mynah.core.errors import BadAudio, BadOption
 
 
@@ -61,3 +61,20 @@ def test_a_recording_named_twice_is_a_mistake() -> None:
         places("song.wav", "./song.wav")
     with pytest.raises(BadOption, match="both become"):
         places("song.wav", "song.mp3")
+
+
+def test_folders_for_what_becomes_several_files(tmp_path: Path) -> None:
+    def places(*inputs: str, out: str | None = None) -> list[str]:
+        return [Path(job.out).as_posix() for job in folders(inputs, "stems", out)]
+
+    assert places("songs/one.mp3") == ["songs/one-stems"]
+    assert places("songs/one.mp3", out="parts") == ["parts"]
+    assert places("songs/one.mp3", "two.wav", out="parts") == ["parts/one-stems", "parts/two-stems"]
+    (tmp_path / "album" / "deep").mkdir(parents=True)
+    (tmp_path / "album" / "deep" / "one.wav").touch()
+    assert places(str(tmp_path / "album")) == [f"{tmp_path.as_posix()}/album-stems/deep/one-stems"]
+    for wrong in (("-",), ("one.wav", "-")):
+        with pytest.raises(BadOption, match="pipe"):
+            places(*wrong)
+    with pytest.raises(BadOption, match="both become"):
+        places("one.wav", "one.mp3")

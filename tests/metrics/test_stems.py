@@ -120,6 +120,12 @@ def values(stems: Stems) -> dict[str, float]:
             {"lead": 1.0, "backing": 2.0, "band": 3.0},
             {"lead": 1.1, "backing": 2.1},
         ),
+        (
+            {"vocals": 1.0, "other": 2.0},
+            {"vocals": 1.1, "bass": 0.5, "other": 1.4},
+            {"vocals": 1.0, "other": 2.0},
+            {"vocals": 1.1, "other": 1.9},
+        ),
         ({"vocals": 1.0, "drums": 2.0}, {"lead": 0.9}, {"vocals": 1.0, "drums": 2.0}, {"vocals": 0.9}),
     ],
 )

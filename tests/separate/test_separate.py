@@ -327,8 +327,10 @@ def test_stems_that_would_clip_are_scaled_alike(tmp_path: Path, suffix: str) -> 
     stems = Sieve().separate(mix)
     gain = 10 ** (-1 / 20) / max(stem.samples.abs().max().item() for stem in stems.values())
     assert gain < 1
+    slack = 0.08 if suffix == "ogg" else 0.001
     for name, path in places.items():
-        assert (read(path).samples.norm() / stems[name].samples.norm()).item() == pytest.approx(gain, rel=0.08 if suffix == "ogg" else 0.001)
+        ratio = (read(path).samples.norm() / stems[name].samples.norm()).item()
+        assert ratio == pytest.approx(gain, rel=slack)
 
 
 def test_stems_that_are_not_asked_for_are_not_written(tmp_path: Path) -> None:
