@@ -171,6 +171,9 @@ def _load(path: Path, limits: Limits, *, packed: bool = False) -> Any:
         raise BadCheckpoint(f"{path}: cannot be read ({error.strerror})") from error
     if size > limits.file_bytes:
         _refuse(f"it has {size / 1e9:.0f} GB")
+    # First, because the length that it begins with may look like the beginning of a pickle.
+    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < size:
+        return dict(load_safetensors(path, limits))
     if start.startswith(b"PK\x03\x04"):
         loaded = _load_zip(path, limits)
     elif start.startswith(b"\x80") and len(start) > 2:
@@ -178,8 +181,6 @@ def _load(path: Path, limits: Limits, *, packed: bool = False) -> Any:
     elif start.startswith(GZIP) and not packed:
         with path.open("rb") as file, unpacked(file, size, limits) as plain:
             return _load(plain, limits, packed=True)
-    elif start[8:9] == b"{" and int.from_bytes(start[:8], "little") < size:
-        return dict(load_safetensors(path, limits))
     else:
         _refuse(_what_else(start))
     if isinstance(loaded, Foreign):

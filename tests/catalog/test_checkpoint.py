@@ -163,6 +163,15 @@ def test_truncated_safetensors_are_refused(tmp_path: Path) -> None:
         load_safetensors(tmp_path / "w.safetensors", Limits(tensors=0))
 
 
+def test_safetensors_whose_head_is_as_long_as_a_pickle_begins_are_no_pickle(tmp_path: Path) -> None:
+    lengths = set()
+    for padding in range(0, 256, 8):
+        path = to_safetensors({"weight": torch.ones(2)}, tmp_path / "ones.safetensors", {"note": "x" * padding})
+        lengths.add(path.read_bytes()[0])
+        assert load_foreign(path)["weight"].tolist() == [1, 1]
+    assert 0x80 in lengths
+
+
 def test_strict_loading_names_what_does_not_fit() -> None:
     net = network()
     state = OrderedDict(network().state_dict())
