@@ -99,7 +99,7 @@ class Convolver:
         size = 1 << (whole - 1).bit_length()
         if size not in self._spectra:
             self._spectra = {size: torch.fft.rfft(self._answer, size)}
-        wet = torch.fft.irfft(torch.fft.rfft(samples, size) * self._spectra[size], size)[:, :whole]
+        wet: Tensor = torch.fft.irfft(torch.fft.rfft(samples, size) * self._spectra[size], size)[:, :whole]
         held = min(self._tail.shape[-1], whole)
         wet[:, :held] += self._tail[:, :held]
         self._tail = wet[:, time:]

@@ -113,13 +113,13 @@ def _remux(target: Path | str, disk: Disk, texts: dict[str, str], picture: bytes
             image = stack.enter_context(av.open(io.BytesIO(picture)))
             cover = new.add_stream_from_template(image.streams.video[0])
             cover.disposition = av.stream.Disposition.attached_pic
-            packet = av.Packet(picture)
+            packet: Any = av.Packet(picture)
             packet.stream, packet.pts, packet.dts = cover, 0, 0
             new.mux(packet)
-        for packet in old.demux(sound):
-            if packet.size and not disk.error:
-                packet.stream = copy
-                new.mux(packet)
+        for coded in old.demux(sound):
+            if coded.size and not disk.error:
+                coded.stream = copy
+                new.mux(coded)
 
 
 def _picture(container: Any) -> bytes | None:
