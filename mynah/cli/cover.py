@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mynah.cli.recordings import PIPE, WRITTEN, Job, found, planned
 from mynah.cli.screen import Screen
-from mynah.core.errors import BadOption, BadVoice, MynahError
+from mynah.core.errors import BadOption, BadVoice
+from mynah.core.verbs import Options
 
 if TYPE_CHECKING:
     from mynah.scenes.cover import Cover
@@ -30,18 +31,19 @@ it was. At most 10 GB of steps are kept in Mynah's folder; MYNAH_COVERS_GB=2 kee
 
 def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Our own flags, those of the cover, and those of the separator and the converter that `argv` asks for."""
+    from mynah.cli.choice import default
     from mynah.cli.flags import add
-    from mynah.convert import DEFAULT as CONVERTER
     from mynah.core.registry import find
     from mynah.core.verbs import options_of
     from mynah.scenes.cover.options import CoverOptions
-    from mynah.separate import DEFAULT as SEPARATOR
 
     parser.epilog = EPILOG
     parser.add_argument("inputs", nargs="*", metavar="SONG", help="songs, or folders of them")
     parser.add_argument("--voice", metavar="VOICE", help='name, recording, or mixture such as "ann:0.7,bo:0.3"')
-    parser.add_argument("--separator", default=SEPARATOR, metavar="NAME", help="who separates (default %(default)s)")
-    parser.add_argument("--converter", default=CONVERTER, metavar="NAME", help="who converts (default %(default)s)")
+    for who, verb in (("separator", "separate"), ("converter", "convert")):
+        parser.add_argument(
+            f"--{who}", default=default(verb), metavar="NAME", help=f"who {verb}s (default %(default)s)"
+        )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default %(default)s)")
     parser.add_argument("--out", metavar="PLACE", help="file or folder")
     parser.add_argument("--format", choices=WRITTEN, help="of the results, where --out does not tell (default wav)")
@@ -67,13 +69,11 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 
 def asked(argv: Sequence[str]) -> dict[str, str]:
     """The systems that these arguments ask for, as the registry names them, by verb."""
-    from mynah.convert import DEFAULT as CONVERTER
-    from mynah.scenes.cover import full
-    from mynah.separate import DEFAULT as SEPARATOR
+    from mynah.cli.choice import default, full
 
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    early.add_argument("--separator", default=SEPARATOR)
-    early.add_argument("--converter", default=CONVERTER)
+    early.add_argument("--separator", default=default("separate"))
+    early.add_argument("--converter", default=default("convert"))
     try:
         chosen = early.parse_known_args(list(argv))[0]
     except argparse.ArgumentError as error:
@@ -83,11 +83,12 @@ def asked(argv: Sequence[str]) -> dict[str, str]:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """One song after another; what is wrong with one does not stop the others."""
+    from mynah.cli.batch import each
+    from mynah.cli.choice import full
     from mynah.cli.devices import device
     from mynah.cli.flags import chosen
     from mynah.core.registry import find
     from mynah.core.verbs import options_of
-    from mynah.scenes.cover import full
     from mynah.scenes.cover.options import CoverOptions
     from mynah.voices.library import find as find_voice
 
@@ -95,16 +96,18 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         return _forget(args, screen)
     if not args.inputs or not args.voice:
         raise BadOption("say which song, and whose voice: mynah cover SONG --voice VOICE")
-    systems = {"separate": full(args.separator, "separate"), "convert": full(args.converter, "convert")}
-    engines = {
-        verb: chosen(options_of(find(name), verb), args, prefix=verb).model_dump(exclude_unset=True)
-        for verb, name in systems.items()
+    separator, converter = full(args.separator, "separate"), full(args.converter, "convert")
+    options = {
+        "separator": separator,
+        "converter": converter,
+        "separate": _given(chosen(options_of(find(separator), "separate"), args, prefix="separate")),
+        "convert": _given(chosen(options_of(find(converter), "convert"), args, prefix="convert")),
+        **_given(chosen(CoverOptions, args)),
     }
-    options = chosen(CoverOptions, args).model_dump(exclude_unset=True)
     replace = _pairs(args.replace)
     planned(args.inputs, "voice", args.out, args.format)  # what makes no sense is told before the work begins
     voice = find_voice(args.voice)
-    if voice.system not in ("", systems["convert"]):
+    if voice.system not in ("", converter):
         raise BadVoice(f"the voice {voice.name!r} was made for {voice.system}: add --converter {voice.system}")
     jobs = planned(args.inputs, voice.name, args.out, args.format)
     if any(PIPE in (job.source, job.out) for job in jobs):
@@ -112,36 +115,27 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if replace and len(jobs) > 1:
         raise BadOption(f"--replace is about one song, and there are {len(jobs)}")
     place = device(args.device)
-    done: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
-    for job in jobs:
-        try:
-            start = time.perf_counter()
-            result = _cover(
-                job, screen, args, voice=voice, replace=replace, separator=systems["separate"],
-                converter=systems["convert"], stems=_stems(args.stems, job, jobs), device=place, **engines, **options,
-            )  # fmt: skip
-        except (MynahError, FileNotFoundError, PermissionError, IsADirectoryError) as error:
-            if len(jobs) == 1:
-                raise
-            from mynah.cli.main import explain
 
-            message = explain(error)
-            screen.complaint(message if str(job.source) in message else f"{job.source}: {message}")
-            screen.trace(error)
-            failed.append({"source": str(job.source), "kind": type(error).__name__, "message": message})
-            continue
+    def work(job: Job) -> dict[str, Any]:
+        start = time.perf_counter()
+        stems = args.stems and (args.stems if len(jobs) == 1 else args.stems / Path(job.out).stem)
+        result = _cover(job, screen, args, voice=voice, replace=replace, stems=stems, device=place, **options)
         wall = time.perf_counter() - start
         for remark in result.remarks:
             screen.note(f"{job.source}: {remark}")
         kept = [step.name for step in result.steps if step.kept]
         again = f"; kept from before: {', '.join(kept)}" if kept else ""
         screen.note(f"{job.source} -> {job.out}  ({wall:.1f} s{again})")
-        done.append(_document(job, result, wall))
-    screen.give({"voice": voice.name, **systems, "covers": done, "failed": failed})
-    if failed:
-        screen.complaint(f"{len(failed)} of {len(jobs)} songs were not covered")
+        return _document(job, result, wall)
+
+    done, failed = each(jobs, work, screen, done="covered")
+    screen.give({"voice": voice.name, "separator": separator, "converter": converter, "covers": done, "failed": failed})
     return 2 if failed else 0
+
+
+def _given(options: Options) -> dict[str, Any]:
+    """What was asked for, without what keeps its default."""
+    return options.model_dump(exclude_unset=True)
 
 
 def _cover(job: Job, screen: Screen, args: argparse.Namespace, **settings: Any) -> Cover:
@@ -163,11 +157,6 @@ def _document(job: Job, result: Cover, wall: float) -> dict[str, Any]:
         "stems": result.stems,
         "remarks": result.remarks,
     }
-
-
-def _stems(folder: Path | None, job: Job, jobs: Sequence[Job]) -> Path | None:
-    """The folder itself for one song, and one folder in it for each of several, called like its result."""
-    return folder if folder is None or len(jobs) == 1 else folder / Path(job.out).stem
 
 
 def _pairs(replace: Sequence[str]) -> dict[str, Path]:

@@ -14,7 +14,7 @@ READ = {
     *(".wav", ".wave", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".w64", ".caf", ".au"),
     *(".m4a", ".mp4", ".aac", ".webm", ".mkv", ".mka", ".mov"),
 }
-WRITTEN = ("wav", "flac", "mp3", "ogg", "opus", "aiff")
+WRITTEN = ("wav", "flac", "mp3", "ogg", "opus", "m4a", "aiff")
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def covered(tmp_path: Path) -> Callable[..., Cover]:
     """`mynah.cover` by those who need no weights, without effects, to a wave file."""
 
     def call(song: Any, voice: Any = None, out: str | None = "out.wav", **settings: Any) -> Cover:
-        settings = {"separator": "centre", "converter": "hum", **BARE} | settings
+        settings = {"separator": "centre", "converter": "hum"} | BARE | settings
         ann = Voice("ann", range_hz=(150.0, 330.0))
         return cover(song, voice or ann, None if out is None else tmp_path / out, **settings)
 

@@ -7,9 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from mynah.scenes.cover import Cover, shelf
 Covered = Callable[..., Cover]
 
 CHILD = """
-import importlib.util, sys, time
+import functools, importlib.util, sys, time
 from pathlib import Path
 spec = importlib.util.spec_from_file_location("stage", sys.argv[1])
 stage = importlib.util.module_from_spec(spec)
@@ -34,13 +35,12 @@ from mynah.convert.hum import Hum
 stage.registry._plugins = lambda: {stage.CENTRE: stage.Point("centre:Centre", stage.Centre)}
 convert = Hum.convert
 
+@functools.wraps(convert)
 def slow(self, *arguments, **settings):
     print("converting", flush=True)
     time.sleep(float(sys.argv[4]))
     return convert(self, *arguments, **settings)
 
-slow.__annotations__ = convert.__annotations__
-slow.__signature__ = __import__("inspect").signature(convert)
 Hum.convert = slow
 ann = stage.Voice("ann", range_hz=(150.0, 330.0))
 stage.cover(sys.argv[2], ann, sys.argv[3], separator="centre", converter="hum", **stage.BARE)
@@ -55,14 +55,18 @@ def fresh(result: Cover) -> list[str]:
     return [step.name for step in result.steps if not step.kept]
 
 
-def started(song: Path, out: Path, seconds: float) -> subprocess.Popen[str]:
-    """A cover in a process of its own, whose converter takes its time; it has come so far when this returns."""
+@contextmanager
+def started(song: Path, out: Path, seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """A cover in a process of its own, whose converter takes its time; it has come so far when the block begins."""
     stage = Path(__file__).parent / "conftest.py"
     command = [sys.executable, "-c", CHILD, str(stage), str(song), str(out), str(seconds)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "converting\n"
-    return process
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "converting\n"
+            yield process
+        finally:
+            process.kill()
 
 
 def test_nothing_is_done_twice(song: Path, covered: Covered) -> None:
@@ -139,9 +143,8 @@ def test_a_full_disk_leaves_what_was_finished_and_nothing_half(
 
 
 def test_a_run_that_was_killed_goes_on_where_it_was(song: Path, covered: Covered, tmp_path: Path) -> None:
-    process = started(song, tmp_path / "killed.wav", 60.0)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    with started(song, tmp_path / "killed.wav", 60.0) as process:
+        process.send_signal(signal.SIGKILL)
     folder = tmp_path / "home" / "covers" / sha256(song)[:16]
     assert len(list(folder.glob(".making-*"))) == 1
     result = covered(song)
@@ -154,10 +157,10 @@ def test_a_run_that_was_killed_goes_on_where_it_was(song: Path, covered: Covered
 def test_a_second_cover_of_a_song_waits_for_the_first_and_uses_what_it_made(
     song: Path, covered: Covered, tmp_path: Path
 ) -> None:
-    first = started(song, tmp_path / "first.wav", 0.5)
     said: list[str] = []
-    second = covered(song, progress=lambda step, fraction: said.append(step))
-    assert first.wait() == 0
+    with started(song, tmp_path / "first.wav", 0.5) as first:
+        second = covered(song, progress=lambda step, fraction: said.append(step))
+        assert first.wait() == 0
     assert "waiting" in said[0]
     assert fresh(second) == ["write"]
     assert second.path.read_bytes() == (tmp_path / "first.wav").read_bytes()
@@ -165,17 +168,9 @@ def test_a_second_cover_of_a_song_waits_for_the_first_and_uses_what_it_made(
 
 def test_covers_in_threads_do_not_meet(song: Path, covered: Covered, tmp_path: Path) -> None:
     voices = [Voice(name, range_hz=(low, 2.2 * low)) for name, low in (("bo", 75.0), ("ann", 150.0), ("cy", 300.0))]
-    made: dict[str, Cover] = {}
-
-    def work(voice: Voice) -> None:
-        made[voice.name] = covered(song, voice, out=f"{voice.name}.wav")
-
-    threads = [threading.Thread(target=work, args=(voice,)) for voice in voices]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(made) == ["ann", "bo", "cy"]
+    with ThreadPoolExecutor(3) as pool:
+        covers = pool.map(lambda voice: covered(song, voice, out=f"{voice.name}.wav"), voices)
+        made = dict(zip(["bo", "ann", "cy"], covers, strict=True))
     assert sum("separate" in fresh(cover) for cover in made.values()) == 1
     for voice in voices:
         alone = covered(song, voice, out="alone.wav", work=tmp_path / "alone")
