@@ -28,7 +28,7 @@ def from_web(address: str, half: Path, size: int, progress: Progress | None = No
     Args:
         address: Beginning with `https://`.
         half: Kept when the line breaks, so that the next attempt can resume.
-        size: Published size in bytes; no more than that is ever written.
+        size: Published size in bytes, or a bound on it; no more than that is ever written.
         progress: Told the fraction that has arrived, 0 to 1.
 
     Raises:
@@ -148,6 +148,9 @@ def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
 def _pour(
     answer: http.client.HTTPResponse, file: IO[bytes], done: int, size: int, address: str, progress: Progress | None
 ) -> None:
+    # Where only a rounded size was published, the other side knows better when everything has arrived.
+    promised = answer.headers.get("Content-Length") or ""
+    whole = min(size, done + int(promised)) if promised.isdecimal() else size
     while block := answer.read(_BLOCK):
         done += len(block)
         if done > size:
@@ -155,8 +158,10 @@ def _pour(
         file.write(block)
         if progress:
             progress(done / size)
-    if done < size:
-        raise Unreachable(f"the line broke after {done} of {size} bytes; what has arrived is kept for the next attempt")
+    if done < whole:
+        raise Unreachable(
+            f"the line broke after {done} of {whole} bytes; what has arrived is kept for the next attempt"
+        )
 
 
 def _first_line(error: Exception) -> str:

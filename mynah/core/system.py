@@ -20,7 +20,7 @@ class Weights:
         source: Hub id and file (`"hub:owner/name/file"`), address (`"https://..."`), or `"shipped:file"`.
         sha256: Of the file, in hexadecimal; where only its first digits were ever published, those, and then no more
             than those can be checked.
-        bytes: Its size.
+        bytes: Its size; where only a rounded one was ever published, the most that this can mean.
         license: SPDX identifier, or the name of the licence.
     """
 

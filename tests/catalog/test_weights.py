@@ -141,6 +141,17 @@ def test_more_than_was_published_is_not_kept(server: Server) -> None:
     assert [file.name for file in weights.place_of(wanted).parent.iterdir()] == [".lock"]
 
 
+def test_where_only_a_rounded_size_was_published_the_server_says_when_all_is_there(server: Server) -> None:
+    exact = published("https://example.org/model.bin")
+    rounded = Weights(exact.source, exact.sha256, exact.bytes + 70_000, exact.license)
+    server.cut = 300_000
+    with pytest.raises(Offline, match=f"300000 of {exact.bytes}"):
+        weights.fetch(rounded)
+    server.cut = 0
+    assert weights.fetch(rounded).read_bytes() == CONTENT
+    assert server.ranges == [None, "bytes=300000-"]
+
+
 def test_a_damaged_copy_is_fetched_again(server: Server) -> None:
     wanted = published("https://example.org/model.bin")
     weights.fetch(wanted).write_bytes(b"damaged")
