@@ -54,18 +54,25 @@ class MaskConfig:
 
 
 class Block(nn.Module):
-    """ConvNeXt over bands and frames: each channel by itself, then each place by itself. `[batch, c, band, frame]`."""
+    """ConvNeXt over bands and frames, `[batch, channel, band, frame]`: each channel by itself, then each place.
 
-    def __init__(self, channels: int, kernel: tuple[int, int]) -> None:
+    Besides its neighbours a band hears all others, as in TFC-TDF (Choi et al., arXiv 1912.02591): harmonics are far apart.
+    """
+
+    def __init__(self, channels: int, kernel: tuple[int, int], bands: int) -> None:
         super().__init__()
         self.around = nn.Conv2d(channels, channels, kernel, padding=(kernel[0] // 2, kernel[1] // 2), groups=channels)
+        # From all bands to all bands, alike for every channel.
+        self.gather, self.spread = nn.Linear(bands, bands // 2), nn.Linear(bands // 2, bands)
         self.norm = nn.LayerNorm(channels)
         self.wide = nn.Linear(channels, 3 * channels)
         self.back = nn.Linear(3 * channels, channels)
         self.scale = nn.Parameter(torch.full((channels,), 0.1))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.norm(self.around(x).permute(0, 2, 3, 1))
+        y = self.around(x).permute(0, 2, 3, 1)
+        y = y + self.spread(F.relu(self.gather(x.permute(0, 3, 1, 2)))).permute(0, 3, 1, 2)
+        y = self.norm(y)
         y = self.back(F.gelu(self.wide(y), approximate="tanh"))
         # In the type of y, so that in training with bfloat16 what goes on from block to block stays small.
         return x + (y * self.scale.to(y.dtype)).permute(0, 3, 1, 2)
@@ -96,7 +103,12 @@ class MaskNet(nn.Module):
         self.up = nn.ModuleList([nn.ConvTranspose2d(b, a, 2, 2) for a, b in pairwise(config.channels)])
 
         def stack(depth: int) -> nn.Sequential:
-            return nn.Sequential(*[Block(config.channels[depth], config.kernel) for _ in range(config.blocks[depth])])
+            return nn.Sequential(
+                *[
+                    Block(config.channels[depth], config.kernel, (len(edges) - 1) >> depth)
+                    for _ in range(config.blocks[depth])
+                ]
+            )
 
         depths = range(len(config.channels))
         self.before = nn.ModuleList([stack(depth) for depth in depths])
