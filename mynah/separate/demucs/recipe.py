@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatch
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from mynah.core.types import Audio
 from mynah.separate.demucs.engine import Engine
 from mynah.separate.demucs.package import CLASSES, STEMS
 from mynah.separate.demucs.waveform import centred
-from mynah.train.mixtures import INSTRUMENTS, Mixtures, found
+from mynah.train.mixtures import Mixtures, found
 
 SEGMENT = Fraction(39, 5)  # seconds
 SETTINGS = {"dconv_mode": 3, "bottom_channels": 512, "t_dropout": 0.02, "segment": SEGMENT}
@@ -122,15 +123,16 @@ def course(data: Path, folder: Path, *, hold_out: Sequence[str] = ()) -> dict[st
     Args:
         data: Folder of songs in stems, see `mynah.train.mixtures.found`.
         folder: Where prepared recordings are kept.
-        hold_out: Songs to measure on, by the names of their folders.
+        hold_out: Patterns of songs to measure on; they are not learnt from.
     """
 
     def learn() -> Recipe:
-        there = {what for files in found(data, hold_out).values() for what in files}
-        stems = STEMS if {"drums", "bass"} <= there & set(INSTRUMENTS) else ("accompaniment", "vocals")
-        cache = folder / "prepared"
+        songs, cache = found(data), folder / "prepared"
+        aside = [name for name in songs if any(fnmatch(name, pattern) for pattern in hold_out)]
+        there = {what for name, files in songs.items() if name not in aside for what in files}
+        stems = STEMS if {"drums", "bass"} <= there else ("accompaniment", "vocals")
         tests = []
-        for place in sorted(place for name in hold_out for place in data.rglob(name) if place.is_dir()):
+        for place in (data / name for name in aside if (data / name).is_dir()):
             try:
                 tests.append(Mixtures(place, cache, stems, seed=1))
             except BadData:  # a song without one of the stems is no test of them all
