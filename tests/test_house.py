@@ -68,7 +68,7 @@ def converted(system: Any, options: Any) -> Audio:
 
 
 def separated(system: Any, options: Any) -> Audio:
-    mix = Audio(torch.cat([note(220, 0.837), note(330, 0.837)]), 32_000)
+    mix = Audio(torch.cat([note(220, 0.837).samples, note(330, 0.837).samples]), 32_000)
     stems = system.separate(mix, options)
     assert isinstance(stems, Stems)
     assert tuple(stems) == system.stems

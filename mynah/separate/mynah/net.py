@@ -56,7 +56,7 @@ class MaskConfig:
 class Block(nn.Module):
     """ConvNeXt over bands and frames, `[batch, channel, band, frame]`: each channel by itself, then each place.
 
-    Besides its neighbours a band hears all others, for harmonics are far apart: TFC-TDF (Choi et al., arXiv 1912.02591).
+    Besides its neighbours a band hears all others, as harmonics are far apart: TFC-TDF (Choi et al., arXiv 1912.02591).
     """
 
     def __init__(self, channels: int, kernel: tuple[int, int], bands: int) -> None:
