@@ -1,10 +1,11 @@
 """Put trained nets into the package, and make the shipped voices with them.
 
     python scripts/ship.py nets runs/convert-mynah
+    python scripts/ship.py nets runs/separate-mynah
     python scripts/ship.py voices FOLDER
 
-The first copies the three nets that `mynah train convert/mynah` exported to `mynah/catalog/shipped` and writes their
-checksums and sizes into the source. The second, a process of its own because it reads those, makes
+The first two copy the nets that `mynah train` exported to `mynah/catalog/shipped` and write their checksums and sizes
+into the source. The third, a process of its own because it reads those, makes
 `mynah/voices/shipped/*.safetensors` from the recordings that were trained on.
 """
 
@@ -30,6 +31,7 @@ NETS = {
     "content_student": ROOT / "features" / "content.py",
     "voice_encoder": ROOT / "features" / "speaker.py",
     "mynah_decoder": ROOT / "convert" / "mynah" / "__init__.py",
+    "mynah_separator": ROOT / "separate" / "mynah" / "__init__.py",
 }
 # Name, recordings (not the held-out ones), licence, attribution.
 VOICES = [
@@ -68,7 +70,10 @@ def main() -> None:
 
 def nets(run: Path) -> None:
     """Copy nets, and tell the source their checksums."""
-    for name, source in NETS.items():
+    there = {name: source for name, source in NETS.items() if (run / f"{name}.safetensors").exists()}
+    if not there:
+        raise SystemExit(f"{run} holds none of {', '.join(NETS)}")
+    for name, source in there.items():
         file = ROOT / "catalog" / "shipped" / f"{name}.safetensors"
         shutil.copyfile(run / file.name, file)
         text, count = re.subn(
