@@ -8,15 +8,17 @@ from scipy.signal import butter, lfilter, sosfilt
 from torch import Tensor
 
 _BAND_HZ = (5000.0, 10_000.0)  # where hiss is strongest
+_SHELF_HZ = 3000.0
 _RATIO_DB = -10.0  # a vowel has less in that band than this, against all it has; s and sh have more
 _SMOOTH_SECONDS = 0.004
 
 
 class DeEsser:
-    """A compressor of what lies above 5 kHz, driven by how much of the sound lies between 5 and 10 kHz.
+    """A treble control, driven by how much of the sound lies between 5 and 10 kHz.
 
     What decides is that share and not the level, so that soft songs are treated as loud ones. Each decibel by which
-    the share exceeds -10 dB takes one decibel from the treble, up to `most_db`. All channels are treated alike. Where
+    the share exceeds -10 dB takes one decibel from the treble, up to `most_db`, by a shelf of first order from 3 kHz on
+    (steeper filters turn phases, so that taking away would add). All channels are treated alike. Where
     nothing is taken away, what comes out is what came in, to rounding; so it is at rates below 12 kHz throughout.
 
     Pieces that come out, joined, equal the joined pieces that went in, treated as a whole, but for rounding.
@@ -28,7 +30,7 @@ class DeEsser:
         self._idle = most_db <= 0 or high <= 1.1 * low
         if self._idle:
             return
-        self._treble = butter(2, low, "highpass", fs=rate, output="sos")
+        self._treble = butter(1, _SHELF_HZ, "highpass", fs=rate, output="sos")
         self._hiss = butter(2, (low, high), "bandpass", fs=rate, output="sos")
         self._pole = float(np.exp(-1 / (_SMOOTH_SECONDS * rate)))
         self._states: dict[str, np.ndarray] = {}

@@ -65,7 +65,9 @@ def response(reverb: ReverbMatch, rate: int) -> Tensor:
     middle, side = low * fall.exp() + high * (fall / _DULL).exp()
     sides = [middle + reverb.width * side, middle - reverb.width * side] if reverb.width else [middle]
     wet = torch.stack(sides)
-    wet *= 10 ** (reverb.wet_db / 20) / wet.square().sum(-1, keepdim=True).sqrt()
+    heard = torch.fft.rfft(wet).abs().square()[:, int(_LOW_HZ * len(seconds) / rate) :]
+    heard = heard[:, : max(1, round(_HIGH_HZ * len(seconds) / rate))]
+    wet *= 10 ** (reverb.wet_db / 20) / heard.mean(-1, keepdim=True).sqrt()
     return torch.nn.functional.pad(wet, (round(_PRE_DELAY_SECONDS * rate), 0)).float()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from mynah.audio.decay import reverb_in, wet_level
 from mynah.audio.deesser import DeEsser
+from mynah.audio.files import probe, stream
 from mynah.audio.mixing import match_channels
 from mynah.audio.reverb import Convolver, ReverbMatch, response
 from mynah.core.errors import MissingExtra
@@ -23,6 +26,7 @@ __all__ = ["ReverbMatch", "VocalEffects", "polish", "reverb_of"]
 
 _PLATE_SECONDS = 1.5  # of a reverb that is asked for by its amount
 _PRESENCE_HZ, _AIR_HZ = 3500.0, 10_000.0
+_BLOCK = 8192  # samples that pedalboard works on at once
 _CUT = 2  # first-order filters in a row
 _ATTACK_MS, _RELEASE_MS = 8.0, 120.0  # slow enough to let consonants through, fast enough to be done by the next word
 
@@ -111,15 +115,28 @@ def polish(vocal: Iterator[Audio], effects: VocalEffects, match: ReverbMatch | N
             answer = response(reverb, block.rate) if reverb else None
             room = Convolver(answer) if answer is not None else None
             channels = max(block.samples.shape[0], 1 if answer is None else answer.shape[0])
-            board = _board(effects, block.rate)
+            board = _board(effects, block.rate, block.samples.shape[0])
         dry = board(block.samples)
         placed = match_channels(Audio(dry, block.rate), channels).samples
         yield Audio(placed + room.push(dry) if room else placed, block.rate)
 
 
 def reverb_of(lead: Path, dry: Path | None = None) -> ReverbMatch:
-    """The reverb that a vocal was recorded or mixed with."""
-    raise NotImplementedError
+    """The reverb that a vocal was recorded or mixed with; one that is not `audible` where it is dry, or cannot be told.
+
+    Args:
+        lead: The vocal.
+        dry: The same without its reverb, where it is known: it tells how loud the reverb is. How long and how wide it
+            is comes from `lead` alone; see `mynah.audio.decay.reverb_in`.
+
+    Raises:
+        BadAudio: A file cannot be read.
+    """
+    heard = reverb_in(stream(lead)) or ReverbMatch(0.0, -math.inf, 0.0)
+    if dry is None or not heard.audible:
+        return heard
+    level = wet_level(stream(lead), stream(dry, rate=probe(lead).rate))
+    return replace(heard, wet_db=level)
 
 
 def _reverb(effects: VocalEffects, match: ReverbMatch | None) -> ReverbMatch | None:
@@ -128,7 +145,7 @@ def _reverb(effects: VocalEffects, match: ReverbMatch | None) -> ReverbMatch | N
     return ReverbMatch(_PLATE_SECONDS, 20 * math.log10(effects.reverb)) if effects.reverb else None
 
 
-def _board(effects: VocalEffects, rate: int) -> Callable[[Tensor], Tensor]:
+def _board(effects: VocalEffects, rate: int, channels: int) -> Callable[[Tensor], Tensor]:
     """What cleans and evens out, for pieces that follow each other."""
     deesser = DeEsser(rate, effects.de_ess_db)
     nyquist = 0.45 * rate
@@ -149,10 +166,15 @@ def _board(effects: VocalEffects, rate: int) -> Callable[[Tensor], Tensor]:
         after.append(pedalboard.HighShelfFilter(_AIR_HZ, effects.air_db, 0.7))
     first, second = pedalboard.Pedalboard(before), pedalboard.Pedalboard(after)
 
+    for board in (first, second):
+        # A board forgets what it heard when a block longer than all before comes, so the longest comes first: silence.
+        if len(board):
+            board.process(np.zeros((channels, _BLOCK), np.float32), rate, _BLOCK, reset=False)
+
     def through(board: Any, samples: Tensor) -> Tensor:
         if not len(board) or not samples.shape[-1]:
             return samples
         wave = np.ascontiguousarray(samples.numpy(), np.float32)
-        return torch.from_numpy(board.process(wave, rate, reset=False))
+        return torch.from_numpy(board.process(wave, rate, _BLOCK, reset=False))
 
     return lambda samples: through(second, deesser.push(through(first, samples)))
