@@ -351,7 +351,7 @@ def test_mistakes_leave_nothing_behind(tmp_path: Path) -> None:
     for source, names, suffix, bits in (
         (path, ("vocals", "guitar"), "wav", None),
         (path, ("vocals",), "mp3", 16),
-        (path, ("vocals",), "m4a", None),
+        (path, ("vocals",), "wma", None),
         (junk, ("vocals",), "wav", None),
         (tmp_path / "missing.wav", ("vocals",), "wav", None),
     ):
