@@ -26,7 +26,8 @@ VOCALS = ("vocals", "lead", "backing")
 INSTRUMENTS = ("drums", "bass", "other", "piano", "guitar", "accompaniment")
 WINDOW_SECONDS = 0.5  # over which a track is asked whether it sounds
 SOUNDS_DB = -42.0  # of full scale
-EVEN_DB = -20.0  # of full scale
+EVEN_DB = {"vocals": -24.0}  # of full scale; in most songs the voice is softer than all the rest together
+OTHERS_DB = -20.0
 WHOLE = 4.0  # how many minutes of a solo a minute of a song's stem is worth
 Files = dict[str, list[Path]]
 
@@ -50,7 +51,7 @@ class Variety:
 
     Attributes:
         gain_db: Stems are made louder or softer by up to this.
-        even: Chance that a stem is first brought to the loudness that all have, whatever its song gave it.
+        even: Chance that a stem is first brought to the loudness that such stems have, whatever its song gave it.
         across: Chance that the stems of a clip are from different songs.
         transposed: Chance of another speed and pitch, by up to three semitones.
         roomy: Chance of reverberation, for vocals alone.
@@ -222,7 +223,8 @@ class Mixtures:
         if self.channels == 2 and dice.random() < 0.5:
             part = part.flip(0)
         if dice.random() < vary.even:
-            part = part * (10 ** (EVEN_DB / 20) / part.square().mean().sqrt().clamp_min(10 ** (SOUNDS_DB / 20)))
+            level = 10 ** (EVEN_DB.get(stem, OTHERS_DB) / 20)
+            part = part * (level / part.square().mean().sqrt().clamp_min(10 ** (SOUNDS_DB / 20)))
         sign = 1 if dice.random() < 0.5 else -1
         return part * float(sign * 10 ** (dice.uniform(-vary.gain_db, vary.gain_db) / 20))
 
