@@ -65,13 +65,13 @@ def forget_chance(file: IO[bytes]) -> None:
         page = bytearray(head + segments + file.read(sum(segments)))
         page[14:18] = _SERIAL
         page[22:26] = bytes(4)
-        page[22:26] = _checksum(page).to_bytes(4, "little")
+        page[22:26] = checksum(page).to_bytes(4, "little")
         file.seek(at)
         file.write(page)
         at += len(page)
 
 
-def _checksum(page: bytes | bytearray) -> int:
+def checksum(page: bytes | bytearray) -> int:
     """Ogg's CRC: zlib's polynomial with the bits of every byte the other way round, and nothing inverted."""
     crc = zlib.crc32(page.translate(_MIRROR), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
     return int.from_bytes(crc.to_bytes(4, "little").translate(_MIRROR), "big")

@@ -12,6 +12,7 @@ from typing import Any
 
 from mynah.audio.decoding import CONTAINERS
 from mynah.audio.disk import Disk, typed_errors
+from mynah.audio.ogg import recommented
 from mynah.core.atomic import replacing
 from mynah.core.errors import BadAudio
 
@@ -23,7 +24,6 @@ _MUXERS: dict[str, tuple[str, dict[str, str]]] = {
     "aiff": ("aiff", {"write_id3v2": "1"}),
     "flac": ("flac", {}),
     "mp3": ("mp3", {"id3v2_version": "3"}),  # which more players read than version 4
-    "ogg": ("ogg", {}),
     "mp4": ("mp4", {"brand": "M4A "}),
 }
 _PICTURES = {"image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PNG"}
@@ -76,7 +76,11 @@ def copied(source: Path | str, target: Path | str, comment: str) -> None:
     with typed_errors(target), replacing(target) as half, half.open("w+b", buffering=0) as file:
         disk = Disk(file)
         try:
-            _remux(target, disk, texts, tags.picture)
+            with Path(target).open("rb") as old:
+                if old.read(4) == b"OggS":
+                    recommented(old, disk, _comments(texts, tags.picture))
+                else:
+                    _remux(target, disk, texts, tags.picture)
         except Exception:
             if disk.error is None:
                 raise
@@ -102,14 +106,8 @@ def _remux(target: Path | str, disk: Disk, texts: dict[str, str], picture: bytes
             options["movie_timescale"] = str(sound.rate)  # to say to the sample where the sound ends
         new: Any = stack.enter_context(av.open(disk, "w", format=_MUXERS[kind][0], options=options))
         copy = new.add_stream_from_template(sound)
-        if kind == "ogg":
-            copy.metadata.clear()
-            copy.metadata.update(texts)
-        else:
-            new.metadata.update(texts)
-        if picture and kind == "ogg":
-            copy.metadata["METADATA_BLOCK_PICTURE"] = base64.b64encode(_block(picture)).decode("ascii")
-        elif picture and kind in ("flac", "mp3", "mp4"):
+        new.metadata.update(texts)
+        if picture and kind in ("flac", "mp3", "mp4"):
             image = stack.enter_context(av.open(io.BytesIO(picture)))
             cover = new.add_stream_from_template(image.streams.video[0])
             cover.disposition = av.stream.Disposition.attached_pic
@@ -120,6 +118,15 @@ def _remux(target: Path | str, disk: Disk, texts: dict[str, str], picture: bytes
             if coded.size and not disk.error:
                 coded.stream = copy
                 new.mux(coded)
+
+
+def _comments(texts: dict[str, str], picture: bytes | None) -> list[tuple[str, str]]:
+    """What an ogg file says, under the names that Vorbis has for it."""
+    names = {"track": "TRACKNUMBER", "comment": "DESCRIPTION"}
+    comments = [(names.get(name, name), text) for name, text in texts.items()]
+    if picture:
+        comments.append(("METADATA_BLOCK_PICTURE", base64.b64encode(_block(picture)).decode("ascii")))
+    return comments
 
 
 def _picture(container: Any) -> bytes | None:
