@@ -148,7 +148,7 @@ class Demucs(Separator[Config]):
         engines = [engine_of(read(path), str(path)) for path in paths]
         if bag.segment is not None:
             for engine in engines:
-                engine.shorten(bag.segment)
+                engine.accustom(bag.segment)
         config = Config(tuple(Net(engine.kind, engine.settings) for engine in engines), bag.weights)
         system = cls(config, engines)
         system.nets.to(device)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mynah.catalog.checkpoint import load_strict
 from mynah.core.errors import BadCheckpoint, BadOption, MissingExtra
-from mynah.separate.demucs.package import Package, stems_of
+from mynah.separate.demucs.package import Package, checked, stems_of
 from mynah.separate.demucs.quantised import restored
 from mynah.separate.demucs.waveform import Waveform, centred
 
@@ -70,7 +70,7 @@ class Engine(nn.Module):
             raise BadOption(f"segment: these weights hear at most {float(longest):.4g} s at once, not {seconds:g}")
         return int((self.seconds if seconds is None else seconds) * self.rate)
 
-    def shorten(self, seconds: float) -> None:
+    def accustom(self, seconds: float) -> None:
         """Give it so much at once from now on, as its bag asks; a transformer never more than it was trained on."""
         if self.kind != "transformer" or seconds <= self.seconds:
             net: Any = self.net
@@ -100,22 +100,28 @@ def engine_of(package: Package, what: str) -> Engine:
         MissingExtra: The package that the later versions come from is not installed.
         BadCheckpoint: Nothing can be built from the description, or the weights do not fit it.
     """
+    try:
+        return _filled(package, what)
+    except BadCheckpoint as error:
+        if str(error).startswith(what):
+            raise
+        raise BadCheckpoint(f"{what}: {error}") from error
+
+
+def _filled(package: Package, what: str) -> Engine:
     settings = package.settings
     if package.arguments:
-        settings = dict(zip(inspect.signature(_class_of(package.kind)).parameters, package.arguments, strict=False))
-        settings |= package.settings
+        names = inspect.signature(_class_of(package.kind)).parameters
+        settings = checked(dict(zip(names, package.arguments, strict=False)) | settings)
     if "sources" not in settings:
-        raise BadCheckpoint(f"{what}: it does not name its stems")
+        raise BadCheckpoint("it does not name its stems")
     # Built without memory first: what a file claims is compared with what it holds before anything is made room for.
     with torch.device("meta"):
         engine = Engine(package.kind, settings)
     parameters = [(name, parameter.shape) for name, parameter in engine.net.named_parameters()]
     if sum(shape.numel() for _, shape in parameters) > _WEIGHTS:
-        raise BadCheckpoint(f"{what}: it describes a net larger than any published one")
-    try:
-        state = restored(package.state, parameters) if "quantized" in package.state else dict(package.state)
-    except BadCheckpoint as error:
-        raise BadCheckpoint(f"{what}: {error}") from error
+        raise BadCheckpoint("it describes a net larger than any published one")
+    state = restored(package.state, parameters) if "quantized" in package.state else dict(package.state)
     if package.kind == "time":
         state = renamed(state)
     if {name: value.shape for name, value in state.items()} == dict(parameters):

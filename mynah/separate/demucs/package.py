@@ -101,7 +101,7 @@ def _of_tuple(loaded: Sequence[Any]) -> Package:
     if len(loaded) != 4 or kind_of(loaded[0]) != "waveform" or not isinstance(loaded[1], tuple | list):
         _refuse("it is no Demucs")
     settings = dict(zip(FIRST, loaded[1], strict=False)) | _named(loaded[2])
-    return Package("waveform", _checked({"segment": 10} | settings), _plain_state(loaded[3]))
+    return Package("waveform", checked({"segment": 10} | settings), _plain_state(loaded[3]))
 
 
 def _of_class(loaded: Mapping[Any, Any]) -> Package:
@@ -115,17 +115,17 @@ def _of_class(loaded: Mapping[Any, Any]) -> Package:
     if kind == "waveform":
         settings = {"resample": True} | dict(zip(SECOND, given, strict=False)) | named
         if set(state) == {"compressed"}:
-            return Package(kind, _checked(settings), _decompressed(state["compressed"], loaded.get("training_args")))
-        return Package(kind, _checked(settings), _plain_state(state))
+            return Package(kind, checked(settings), _decompressed(state["compressed"], loaded.get("training_args")))
+        return Package(kind, checked(settings), _plain_state(state))
     state = state if state.get("__quantized") or "quantized" in state else _plain_state(state)
-    return Package(kind, _checked(named), state, tuple(_plain(value) for value in given))
+    return Package(kind, checked(named), state, tuple(_plain(value) for value in given))
 
 
 def _of_state(loaded: Any) -> Package:
     """The second version as published: weights alone, so that their shapes have to say how the net is built."""
     if isinstance(loaded, dict) and set(loaded) == {"compressed"}:
         # Published once, as demucs_quantized, at the default size.
-        return Package("waveform", _checked({"sources": STEMS, "resample": True}), _decompressed(loaded["compressed"]))
+        return Package("waveform", checked({"sources": STEMS, "resample": True}), _decompressed(loaded["compressed"]))
     state = _plain_state(loaded)
     depth = len({name.split(".")[1] for name in state if re.fullmatch(r"encoder\.\d+\.0\.weight", name)})
     first, last = state.get("encoder.0.0.weight"), state.get(f"decoder.{depth - 1}.2.weight")
@@ -144,7 +144,7 @@ def _of_state(loaded: Any) -> Package:
         "lstm_layers": layers,
         "resample": True,
     }
-    return Package("waveform", _checked(settings), state)
+    return Package("waveform", checked(settings), state)
 
 
 def _of_safetensors(path: Path) -> Package:
@@ -181,24 +181,28 @@ def _named(settings: Any) -> dict[str, Any]:
     return settings
 
 
-def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as plain values within bounds, under the names that our nets and the package's know."""
-    checked = {name: _plain(value) for name, value in settings.items()}
-    for name, value in checked.items():
+def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as plain values within bounds, under the names that our nets and the package's know.
+
+    Raises:
+        BadCheckpoint: No published net has such.
+    """
+    known = {name: _plain(value) for name, value in settings.items()}
+    for name, value in known.items():
         if name not in MOST or value is None:
             continue
         if not isinstance(value, int | float | Fraction) or not LEAST.get(name, 0) <= value <= MOST[name]:
             _refuse(f"it describes a net with {name} {str(value)[:40]!r}, which no published one has")
-    if "segment_length" in checked:
-        samples = checked.pop("segment_length")
-        rate = checked.get("samplerate", 44_100)
-        return _checked(checked | {"segment": samples / rate if isinstance(samples, int) and rate else samples})
-    if isinstance(checked.get("sources"), int):
-        count = checked["sources"]
-        checked["sources"] = STEMS if count == 4 else [f"stem{number}" for number in range(1, min(count, 65) + 1)]
-    if "sources" in checked:
-        checked["sources"] = stems_of(checked["sources"])
-    return checked
+    if "segment_length" in known:
+        samples = known.pop("segment_length")
+        rate = known.get("samplerate", 44_100)
+        return checked(known | {"segment": samples / rate if isinstance(samples, int) and rate else samples})
+    if isinstance(known.get("sources"), int):
+        count = known["sources"]
+        known["sources"] = STEMS if count == 4 else [f"stem{number}" for number in range(1, min(count, 65) + 1)]
+    if "sources" in known:
+        known["sources"] = stems_of(known["sources"])
+    return known
 
 
 def stems_of(value: Any) -> list[str]:
