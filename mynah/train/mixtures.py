@@ -28,7 +28,7 @@ WINDOW_SECONDS = 0.5  # over which a track is asked whether it sounds
 SOUNDS_DB = -42.0  # of full scale
 EVEN_DB = {"vocals": -24.0}  # of full scale; in most songs the voice is softer than all the rest together
 OTHERS_DB = -20.0
-WHOLE = 4.0  # how many minutes of a solo a minute of a song's stem is worth
+WHOLE = 8.0  # how many minutes of a solo a minute of a song's stem is worth
 Files = dict[str, list[Path]]
 
 
@@ -61,7 +61,7 @@ class Variety:
 
     gain_db: float = 8.0
     even: float = 0.85
-    across: float = 0.6
+    across: float = 0.5
     transposed: float = 0.3
     roomy: float = 0.3
     doubled: float = 0.15
