@@ -22,11 +22,12 @@ _SECONDS = (0.12, 2.5)  # and how long it may be
 _BEND_DB = 1.0  # root mean square by which it may differ from a line
 _NEXT_DB = 6.0  # a rise by this much is the next note
 _SILENCE_DB = -75.0  # below the loudest frame
-_ABRUPT = 0.3  # quantile of the levels: a note that ends gently hides the step down to the reverb
+_ABRUPT = 0.15  # quantile of the levels: a note that ends gently hides the step down to the reverb
 _DRY_SECONDS = 0.25  # voices themselves end no faster
 _HELD = 5  # frames before a fall that say how loud the note was
-_OWN_SHARE = 0.4  # a line that begins this near to the note is a voice that fades, and no room
+_OWN_SHARE = 0.6  # a line that begins this near to the note is a voice that fades, and no room
 _NEAR, _ENOUGH, _AGREED = 1.6, 3, 0.4  # a factor, a count, a share of all
+_FADES_DB = -0.9  # the median of a room lies lower
 
 
 class Decay(NamedTuple):
@@ -53,20 +54,17 @@ def reverb_in(blocks: Iterable[Audio]) -> ReverbMatch | None:
     because a note that ends gently hides the step from the voice down to its reverb.
 
     On singing with reverb of 0.4 to 2.5 s put on, 6 to 16 dB below it, two minutes of it: decays within 10 % from 0.8 s
-    on, and 40 % too long at 0.4 s; levels within 3 dB.
+    on, and a quarter too long at 0.4 s; levels within 1.5 dB, but 3 dB too high at 0.4 s.
 
     Source: after J. M. de M. Prego et al., "Blind estimators for reverberation time and direct-to-reverberant energy
     ratio using subband speech decomposition", WASPAA 2015 (free decays in subbands), and R. Ratnam et al., "Blind
     estimation of reverberation time", JASA 114, 2003 (the choice among decays).
     """
     powers = list(_powers(blocks))
-    decays: list[Decay] = []
-    if powers:
-        rows = np.concatenate(powers, -1)
-        if not rows.any():
-            return None
-        for middle, side in zip(rows[0], rows[1], strict=True):
-            decays += _decays(middle, side)
+    rows = np.concatenate(powers, -1) if powers else np.zeros((2, 1, 0))
+    if not rows.any():
+        return None
+    decays = [decay for middle, side in zip(rows[0], rows[1], strict=True) for decay in _decays(middle, side)]
     if not decays:
         return None
     seconds, wet_db, width = np.array(decays).T
@@ -74,7 +72,8 @@ def reverb_in(blocks: Iterable[Audio]) -> ReverbMatch | None:
     if decay < _DRY_SECONDS:
         return None
     near = np.abs(np.log(seconds / decay)) < math.log(_NEAR)
-    if near.sum() < max(_ENOUGH, _AGREED * len(decays)):  # a dry voice has some such ends, too, of all lengths
+    # A dry voice has such ends, too: few or of all lengths, and most begin as loud as the note.
+    if near.sum() < max(_ENOUGH, _AGREED * len(decays)) or np.median(wet_db[near]) > _FADES_DB:
         return None
     return ReverbMatch(decay, float(np.quantile(wet_db[near], _ABRUPT)), float(np.median(width[near])))
 

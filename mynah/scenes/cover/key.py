@@ -63,7 +63,7 @@ def shifted(
         for piece in moved(pieces, info.rate, semitones):
             writer.push(Audio(piece, info.rate))
             done += piece.shape[-1] / info.rate
-            progress(min(1.0, done / max(info.seconds, 0.01)))
+            progress(min(1.0, done / info.seconds))
 
 
 def moved(pieces: Iterable[Tensor], rate: int, semitones: float) -> Iterator[Tensor]:
