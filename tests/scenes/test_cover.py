@@ -104,6 +104,21 @@ def test_the_accompaniment_may_follow_and_never_moves_by_more_than_half_an_octav
     assert tone(middle(mix), mix.rate, 220 * 2 ** (fifth / 12)) > 30 * tone(middle(mix), mix.rate, 220)
 
 
+def test_the_lead_alone_is_converted_where_backing_vocals_are_told_from_it(song: Path, covered: Covered) -> None:
+    result = covered(song, split=True, dereverb=0.5)
+    assert [step.name for step in result.steps][:4] == ["separate", "split", "dereverb", "pitch"]
+    lead, backing, vocals = (read(result.stems[name]).samples for name in ("lead", "backing", "vocals"))
+    assert torch.allclose(lead + backing, vocals, atol=1e-5)
+    assert result.stems["dry"].name == "dry.wav"
+    assert names(covered(song, split=True, dereverb=0.5, backing_db=-3.0), kept=False) == ["mix", "master", "write"]
+
+
+def test_all_that_sings_follows_into_another_key(song: Path, covered: Covered) -> None:
+    result = covered(song, split=True, key="follow", transpose=2)
+    assert [step.name for step in result.steps].count("key") == 2
+    assert {"accompaniment_in_key", "backing_in_key"} <= result.stems.keys()
+
+
 def test_an_octave_leaves_the_accompaniment_in_its_key(song: Path, covered: Covered) -> None:
     result = covered(song, transpose=-12, key="follow")
     assert read(result.stems["accompaniment_in_key"]).samples.equal(read(result.stems["accompaniment"]).samples)
