@@ -126,8 +126,13 @@ class MaskNet(nn.Module):
             [nn.Parameter(torch.zeros(count, 1, MASKS * width)) for width, count in config.widths]
         )
 
-    def forward(self, spectrum: Tensor) -> Tensor:
-        """Spectrum `[batch, 2, bin, frame]`, complex, middle and side; mask `[batch, out, in, bin, frame]`, complex."""
+    def forward(self, spectrum: Tensor, groups: int | None = None) -> Tensor:
+        """Spectrum `[batch, 2, bin, frame]`, complex, middle and side; mask `[batch, out, in, bin, frame]`, complex.
+
+        Args:
+            spectrum: Of all bins.
+            groups: How many groups of bands, from the lowest, masks are wanted for; by default all.
+        """
         features = heard(spectrum)  # [batch, bin, frame, feature]
         batch, _, frames, _ = features.shape
         bands = []
@@ -148,7 +153,7 @@ class MaskNet(nn.Module):
             x = self.after[depth](x)
         x = self.norm(x.permute(0, 2, 3, 1)).permute(1, 0, 2, 3).flatten(1, 2)  # [band, batch * frame, channel]
         masks, at = [], 0
-        for (_, width, count), weight, bias in zip(self.groups, self.tell, self.bias, strict=True):
+        for (_, width, count), weight, bias in zip(self.groups[:groups], self.tell, self.bias, strict=False):
             part = torch.bmm(x[at : at + count], weight).float() + bias
             masks.append(part.view(count, batch, frames, width, MASKS).permute(1, 4, 0, 3, 2).flatten(2, 3))
             at += count
