@@ -122,7 +122,7 @@ def test_half_an_ogg_just_ends_earlier(tmp_path: Path, suffix: str) -> None:
     assert 0.5 < read(path).seconds < 2.5
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "ogg", "opus", "aiff"])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "ogg", "opus", "m4a", "aiff"])
 @pytest.mark.parametrize("length", [1, 4, 12, 30])
 def test_the_first_few_bytes_of_a_recording_are_none(tmp_path: Path, suffix: str, length: int) -> None:
     path = write(noise(), tmp_path / f"song.{suffix}")
@@ -208,9 +208,9 @@ def test_sounds_of_no_length_or_shape_are_not_written(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*song*"))
 
 
-@pytest.mark.parametrize("name", ["song", "song.m4a", "song.webm", "song.txt", "song.wav.part"])
+@pytest.mark.parametrize("name", ["song", "song.aac", "song.webm", "song.txt", "song.wav.part"])
 def test_formats_that_are_not_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadOption, match=r"must end in one of \.wav, \.flac, \.mp3, \.ogg, \.opus, \.aiff"):
+    with pytest.raises(BadOption, match=r"must end in one of \.wav, \.flac, \.mp3, \.ogg, \.opus, \.m4a, \.aiff"):
         write(noise(0.1), tmp_path / name)
 
 
@@ -237,7 +237,7 @@ def largest_file(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "ogg", "opus", "aiff"])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "ogg", "opus", "m4a", "aiff"])
 def test_a_full_disk_is_said_so_and_leaves_what_was_there_before(tmp_path: Path, suffix: str) -> None:
     path = write(noise(0.1), tmp_path / f"song.{suffix}")
     before = path.read_bytes()
