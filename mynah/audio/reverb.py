@@ -38,8 +38,8 @@ class ReverbMatch:
 def response(reverb: ReverbMatch, rate: int) -> Tensor:
     """What the room answers to a click of 1, without the click: `[channel, time]`, two channels unless `width` is 0.
 
-    Noise that decays exponentially, faster above 4 kHz, after 10 ms of nothing; each channel has the energy that
-    `wet_db` says.  The noise is always the same.
+    Noise that decays exponentially, faster above 4 kHz, after 10 ms of nothing. Between 200 Hz and 4 kHz, where voices
+    are strong, each channel has the power that `wet_db` says. The noise is always the same.
 
     Source: J.-D. Polack, "La transmission de l'énergie sonore dans les salles", 1988: the late part of a room's
     response is Gaussian noise under an exponential.
@@ -50,8 +50,8 @@ def response(reverb: ReverbMatch, rate: int) -> Tensor:
     Example:
 
         >>> wet = response(ReverbMatch(decay_seconds=0.5, wet_db=-10.0), 44_100)
-        >>> wet.shape[0], round(10 * wet.square().sum(-1).log10()[0].item(), 3)
-        (2, -10.0)
+        >>> wet.shape  # 0.51 s
+        torch.Size([2, 22491])
     """
     if not 0 < reverb.decay_seconds <= 20:
         raise BadOption(f"a reverb that decays in {reverb.decay_seconds:g} s: more than 0 and up to 20 s")

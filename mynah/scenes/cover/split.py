@@ -31,9 +31,9 @@ def lead_and_backing(
     lead gets what both channels have in common, as a Wiener filter would take it, and rather less than more; and a
     little less between the harmonics of the main melody. Of a mono recording only the melody can tell.
 
-    Over the sum as an estimate, measured on six stretches of 12 s of real lead and backing vocals in stereo, on which it
-    was also adjusted, the lead gained 2.9 to 10.2 dB of SI-SDR, 3.6 in the median, and the backing 1.0 to 12.4. In mono
-    the lead gained -0.4 to 1.9 dB, which is next to nothing.
+    Over the sum as an estimate, measured on six stretches of 12 s of real lead and backing vocals in stereo, on which
+    it was also adjusted, the lead gained 2.9 to 10.2 dB of SI-SDR, 3.6 in the median, and the backing 1.0 to 12.4. In
+    mono the lead gained -0.4 to 1.9 dB, which is next to nothing.
 
     Source: C. Avendano and J.-M. Jot, "A frequency-domain approach to multichannel upmix", JAES 52, 2004 (what two
     channels have in common).

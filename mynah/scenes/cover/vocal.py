@@ -164,7 +164,7 @@ def _board(effects: VocalEffects, rate: int, channels: int) -> Callable[[Tensor]
         after.append(pedalboard.PeakFilter(_PRESENCE_HZ, effects.presence_db, 0.7))
     if effects.air_db and nyquist > _AIR_HZ:
         after.append(pedalboard.HighShelfFilter(_AIR_HZ, effects.air_db, 0.7))
-    first, second = pedalboard.Pedalboard(before), pedalboard.Pedalboard(after)
+    first, second = (pedalboard.Pedalboard(chain) for chain in (before, after))  # type: ignore[attr-defined]
 
     for board in (first, second):
         # A board forgets what it heard when a block longer than all before comes, so the longest comes first: silence.
