@@ -23,9 +23,10 @@ from mynah.catalog.checkpoint import load_safetensors, load_strict
 from mynah.catalog.weights import locate
 from mynah.core.recipe import Recipe
 from mynah.core.system import Card, Weights
+from mynah.core.types import Audio, Stems
 from mynah.core.verbs import Options
 from mynah.nets.separator import Pieces, Separator
-from mynah.separate.mynah.net import MaskConfig, MaskNet, Spectrum, applied, middle_and_side
+from mynah.separate.mynah.net import MaskConfig, MaskNet, Spectrum, middle_and_side
 
 USUAL_DB = -20.0  # how loud songs are, whole, when the net hears them
 MOST_DB = 60.0  # no recording is made louder than by this
@@ -88,8 +89,13 @@ class Mynah(Separator[Config]):
     def stems(self) -> tuple[str, ...]:
         return ("vocals", "accompaniment")
 
-    def apart(self, mix: Pieces, options: Options | None) -> Iterator[Tensor]:
-        views = options.views if isinstance(options, MynahOptions) else 1
+    def separate(self, mix: Audio, options: MynahOptions | None = None) -> Stems:  # type: ignore[override]
+        """Take a song apart, see `Separator`."""
+        return super().separate(mix, options)
+
+    def apart(self, mix: Pieces, options: MynahOptions | None = None) -> Iterator[Tensor]:  # type: ignore[override]
+        """Stretches of the vocals, `[stem, 2, time]`."""
+        views = (options or MynahOptions()).views
         sizes = self.config.mask
         gain = _gain(mix())
         length = 0
@@ -139,8 +145,7 @@ class Mynah(Separator[Config]):
             # The other way round in the mirror; and at another place in the net's grid of frames.
             swap, late = torch.tensor([1, -1 if view % 2 else 1]).view(1, 2, 1, 1).to(whole.device), view // 2 * 4
             seen = torch.nn.functional.pad(whole * swap, (late, self.config.mask.step - late if late else 0))
-            mask = self.net(seen)[..., late : late + whole.shape[-1]]
-            total += applied(mask, whole * swap) * swap
+            total += self.net(seen)[..., late : late + whole.shape[-1]] * swap
         return total[0, ..., :frames] / views
 
     def _wave(self, spectrum: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ class Block(nn.Module):
 
 
 class MaskNet(nn.Module):
-    """From the middle and side spectra of a mix to a 2-by-2 complex mask for each bin, which takes the vocals out."""
+    """From the middle and side spectra of a mix to those of its vocals, by a 2-by-2 complex mask for each bin."""
 
     def __init__(self, config: MaskConfig) -> None:
         super().__init__()
@@ -127,11 +127,14 @@ class MaskNet(nn.Module):
         )
 
     def forward(self, spectrum: Tensor, groups: int | None = None) -> Tensor:
-        """Spectrum `[batch, 2, bin, frame]`, complex, middle and side; mask `[batch, out, in, bin, frame]`, complex.
+        """The vocals' share of a spectrum.
 
         Args:
-            spectrum: Of all bins.
-            groups: How many groups of bands, from the lowest, masks are wanted for; by default all.
+            spectrum: Of a mix, middle and side, complex `[batch, 2, bin, frame]`; frames in multiples of `step`.
+            groups: How many groups of bands, from the lowest, are wanted; by default all.
+
+        Returns:
+            The vocals, `[batch, 2, bin, frame]`, of as many bins as the groups have.
         """
         features = heard(spectrum)  # [batch, bin, frame, feature]
         batch, _, frames, _ = features.shape
@@ -152,13 +155,16 @@ class MaskNet(nn.Module):
             x = self.join[depth](torch.cat([self.up[depth](x), kept[depth]], 1))
             x = self.after[depth](x)
         x = self.norm(x.permute(0, 2, 3, 1)).permute(1, 0, 2, 3).flatten(1, 2)  # [band, batch * frame, channel]
-        masks, at = [], 0
-        for (_, width, count), weight, bias in zip(self.groups[:groups], self.tell, self.bias, strict=False):
-            part = torch.bmm(x[at : at + count], weight).float() + bias
-            masks.append(part.view(count, batch, frames, width, MASKS).permute(1, 4, 0, 3, 2).flatten(2, 3))
+        vocals, at = [], 0
+        for (begin, width, count), weight, bias in zip(self.groups[:groups], self.tell, self.bias, strict=False):
+            # Group by group, because masks are four times as large as what they are put on.
+            told = torch.bmm(x[at : at + count], weight).float() + bias
+            mask = torch.view_as_complex(told.view(count, batch, frames, width, 2, 2, 2))  # [..., out, in]
+            seen = spectrum[:, :, begin : begin + width * count].unflatten(2, (count, width))
+            passed = (mask * seen.permute(2, 0, 4, 3, 1).unsqueeze(-2)).sum(-1)  # [count, batch, frame, width, out]
+            vocals.append(passed.permute(1, 4, 0, 3, 2).flatten(2, 3))
             at += count
-        mask = torch.cat(masks, 2).unflatten(1, (2, 2, 2))  # [batch, out, in, complex, bin, frame]
-        return torch.complex(mask[:, :, :, 0].contiguous(), mask[:, :, :, 1].contiguous())
+        return torch.cat(vocals, 2)
 
 
 FEATURES = 6
@@ -210,8 +216,3 @@ def middle_and_side(spectrum: Tensor) -> Tensor:
     """Of left and right, `[batch, 2, ...]`; and the other way round, since it is its own inverse."""
     left, right = spectrum[:, 0], spectrum[:, 1]
     return torch.stack([left + right, left - right], 1) * 0.5**0.5
-
-
-def applied(mask: Tensor, spectrum: Tensor) -> Tensor:
-    """The vocals' middle and side spectra, `[batch, 2, bin, frame]`."""
-    return (mask * spectrum[:, None]).sum(2)

@@ -13,7 +13,7 @@ from mynah.catalog.checkpoint import to_safetensors
 from mynah.core.recipe import Batch, Recipe
 from mynah.core.types import Audio
 from mynah.metrics.stems import gains
-from mynah.separate.mynah.net import MaskConfig, MaskNet, Spectrum, applied, middle_and_side
+from mynah.separate.mynah.net import MaskConfig, MaskNet, Spectrum, middle_and_side
 from mynah.train.mixtures import Mixtures, Variety, held_out
 
 LOW = 4  # groups of bands, of the lowest, that are learnt at every step: to 9.6 kHz, where nearly all power is
@@ -76,10 +76,9 @@ class MaskRecipe(Recipe):
         mix, vocals = (middle_and_side(self.spectrum(batch[name])) for name in ("mix", "vocals"))
         groups = len(self.net.groups) if batch["step"] % HIGH_EVERY == 0 else LOW
         with torch.autocast(mix.device.type, torch.bfloat16):
-            mask = self.net(mix, groups)
-        bins = mask.shape[3]
+            guess = self.net(mix, groups)
+        bins = guess.shape[2]
         mix, vocals = mix[:, :, :bins], vocals[:, :, :bins]
-        guess = applied(mask, mix)
         weight = self.weight[:bins].to(mix.device)
         loud = (weight * mix.abs()).mean((1, 2, 3)).clamp_min(1e-4)
         wrong = torch.view_as_real(guess - vocals)
