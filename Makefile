@@ -24,7 +24,7 @@ check: $(DEV)  ## lint, format, types, layers
 	$(BIN)/lint-imports --no-logo
 
 bench: $(DEV)  ## print the figures behind every claim (quality needs DATA=recordings and WHISPER=weights)
-	@set -e; for name in startup speed memory_audio; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py; done
+	@set -e; for name in startup speed memory_audio cover demucs_speed; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py; done
 	@if [ -n "$(DATA)" ]; then $(BIN)/python benchmarks/quality.py "$(DATA)" --whisper "$(WHISPER)" && $(BIN)/python benchmarks/adapt.py "$(DATA)"; \
 	else echo "== quality, adapt: not measured, say make bench DATA=recordings WHISPER=tiny.en.pt"; fi
 

@@ -25,15 +25,17 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     [example] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     mynah.write(sung(150, 6.0), "me.wav")
-    mynah.write(sung(300, 1.5), "song.wav")
+    mynah.write(sung(300, 1.5), "take.wav")
+    mynah.write(sung(300, 4.0), "song.mp3")
     exec(compile(example, "README.md", "exec"), {})
-    assert mynah.read("song-me.wav").seconds == pytest.approx(1.5, abs=0.001)
+    assert mynah.read("take-me.wav").seconds == pytest.approx(1.5, abs=0.001)
+    assert mynah.read("song-me.mp3").seconds == pytest.approx(4.0, abs=0.1)
 
 
 def test_every_command_exists() -> None:
     shown = re.findall(r"`[^`\n]+`|^    .*$", re.sub(r"```.*?```", "", README, flags=re.DOTALL), re.MULTILINE)
     told = set(re.findall(r"\bmynah ([a-z]+)\b", "\n".join(shown)))
-    assert told >= {"convert", "enrol", "voices", "train", "systems", "evaluate", "doctor", "demo"}
+    assert told >= {"cover", "separate", "convert", "enrol", "voices", "train", "systems", "evaluate", "doctor", "demo"}
     listed = subprocess.run(
         [sys.executable, "-m", "mynah", "--help"], capture_output=True, text=True, check=True
     ).stdout

@@ -46,8 +46,8 @@ def full(name: str, verb: str = "") -> str:
 
     Example:
 
-        >>> full("hum", "convert"), full("hum"), full("sing/hum", "convert")
-        ('convert/hum', 'convert/hum', 'sing/hum')
+        >>> full("one", "convert"), full("sing/two", "convert")
+        ('convert/one', 'sing/two')
     """
     if "/" in name:
         return name

@@ -68,6 +68,7 @@ def cover(
         BadVoice: The voice was made for another converter.
         BadAudio: The song, or a file that replaces a stem, cannot be read.
         BadOption: One line for each option that does not exist or is out of bounds.
+        MissingExtra: pedalboard is not installed.
         NoSpace: The disk is full; steps that were finished stay.
     """
     from mynah.convert import DEFAULT as CONVERTER
@@ -76,6 +77,7 @@ def cover(
     from mynah.scenes.cover.making import covered
     from mynah.scenes.cover.options import CoverOptions
     from mynah.scenes.cover.steps import Engines
+    from mynah.scenes.cover.vocal import installed
     from mynah.separate import DEFAULT as SEPARATOR
 
     separator, converter = full(separator or SEPARATOR, "separate"), full(converter or CONVERTER, "convert")
@@ -90,6 +92,8 @@ def cover(
         voice = find_voice(voice)
     if voice.system not in ("", converter):
         raise BadVoice(f"the voice {voice.name!r} was made for {voice.system}: convert with that system")
+    if not {"polished", "mix", "master"} & set(replace or {}):
+        installed()
     engines = Engines(separator, converter, separating, converting, voice, device)
     return covered(song, out, chosen, engines, replace or {}, stems=stems, work=work, bits=bits, progress=progress)
 

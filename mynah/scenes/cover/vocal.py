@@ -91,6 +91,19 @@ class VocalEffects(Options):
     ] = "match"
 
 
+def installed() -> Any:
+    """The pedalboard library, asked for before the work and not in the middle of it.
+
+    Raises:
+        MissingExtra: pedalboard (GPL-3.0), which filters and compresses, is not installed.
+    """
+    try:
+        import pedalboard
+    except ImportError as error:
+        raise MissingExtra("pedalboard", "cover") from error
+    return pedalboard
+
+
 def polish(vocal: Iterator[Audio], effects: VocalEffects, match: ReverbMatch | None) -> Iterator[Audio]:
     """A vocal with its effects, block by block: as long as it was, and the same however it is cut.
 
@@ -151,10 +164,7 @@ def _board(effects: VocalEffects, rate: int, channels: int) -> Callable[[Tensor]
     nyquist = 0.45 * rate
     before: list[Any] = []
     after: list[Any] = []
-    try:
-        import pedalboard
-    except ImportError as error:
-        raise MissingExtra("pedalboard", "cover") from error
+    pedalboard = installed()
     if effects.high_pass_hz:
         # Each takes 6 dB per octave, so that together they take 12.
         before += [pedalboard.HighpassFilter(effects.high_pass_hz) for _ in range(_CUT)]
@@ -164,7 +174,7 @@ def _board(effects: VocalEffects, rate: int, channels: int) -> Callable[[Tensor]
         after.append(pedalboard.PeakFilter(_PRESENCE_HZ, effects.presence_db, 0.7))
     if effects.air_db and nyquist > _AIR_HZ:
         after.append(pedalboard.HighShelfFilter(_AIR_HZ, effects.air_db, 0.7))
-    first, second = (pedalboard.Pedalboard(chain) for chain in (before, after))  # type: ignore[attr-defined]
+    first, second = (pedalboard.Pedalboard(chain) for chain in (before, after))
 
     for board in (first, second):
         # A board forgets what it heard when a block longer than all before comes, so the longest comes first: silence.
