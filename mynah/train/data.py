@@ -204,7 +204,7 @@ def _all(clips: Sequence[Clip], cache: Path, workers: int) -> Iterator[tuple[int
         return
     # Not forked: a fork of a process in which torch has run its threads may hang.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_settle)
+    pool = ProcessPoolExecutor(workers, context, initializer=settle)
     try:
         waiting = {pool.submit(_one, clips[place].path, cache): place for place in new}
         for future in as_completed(waiting):
@@ -213,7 +213,7 @@ def _all(clips: Sequence[Clip], cache: Path, workers: int) -> Iterator[tuple[int
         pool.shutdown(cancel_futures=True)
 
 
-def _settle() -> None:
+def settle() -> None:
     """One thread for each process; and Ctrl-C is for the one that waits for them."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -76,16 +76,22 @@ class Lesson(LightningModule):
         mine = {id(parameter) for parameter in self.own[turn]}
         for parameter in self.nets.parameters():
             parameter.requires_grad_(id(parameter) in mine)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.autocast):
-            losses = self.recipe.losses(turn, batch)
-        if not losses:
-            return True
-        total = torch.stack([loss.float() for loss in losses.values()]).sum()
         optimizer = self.optimizer(turn)
         optimizer.zero_grad()
-        self.manual_backward(total)
+        parts = self.recipe.parts(batch)
+        sums: dict[str, Tensor] = {}
+        for part in parts:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.autocast):
+                losses = self.recipe.losses(turn, part)
+            if losses:
+                self.manual_backward(torch.stack([loss.float() for loss in losses.values()]).sum() / len(parts))
+            for name, loss in losses.items():
+                sums[name] = sums.get(name, 0.0) + loss.detach() / len(parts)
+        if not sums:
+            return True
+        total = torch.stack([loss.float() for loss in sums.values()]).sum()
         norm = nn.utils.clip_grad_norm_(self.own[turn], self.recipe.clip_norm)
-        if not torch.isfinite(norm + total.detach()):
+        if not torch.isfinite(norm + total):
             optimizer.zero_grad()
             return False
         rate = self.recipe.learning_rate(turn, self.step) * self.slower
@@ -93,7 +99,7 @@ class Lesson(LightningModule):
             group["lr"] = rate
         self._wrapped(turn).step()  # through Lightning, which counts steps
         self.rates[turn] = rate
-        self.losses |= {name: loss.detach() for name, loss in losses.items()}
+        self.losses |= sums
         return True
 
     @torch.no_grad()

@@ -56,7 +56,7 @@ class Variety:
         transposed: Chance of another speed and pitch, by up to three semitones.
         roomy: Chance of reverberation, for vocals alone.
         doubled: Chance that the vocals of another place or song sing along.
-        drop: Chance that a clip has no vocals, and that it has nothing but vocals.
+        drop: Chance that a clip has no vocals, and half of it that it has nothing but vocals.
     """
 
     gain_db: float = 8.0
@@ -65,7 +65,7 @@ class Variety:
     transposed: float = 0.3
     roomy: float = 0.3
     doubled: float = 0.15
-    drop: float = 0.04
+    drop: float = 0.08
 
 
 PLAIN = Variety(gain_db=3.0, even=0.0, transposed=0.0, roomy=0.0, doubled=0.0, drop=0.0)
@@ -185,7 +185,7 @@ class Mixtures:
         song = whole[dice.integers(len(whole))] if together else None
         at = self._place(dice, song) if song else 0.0
         parts = [self._part(dice, stem, samples, song, at) for stem in self.stems]
-        if "vocals" in self.stems and (luck := dice.random()) < 2 * self.variety.drop:
+        if "vocals" in self.stems and (luck := dice.random()) < 1.5 * self.variety.drop:
             for stem, part in zip(self.stems, parts, strict=True):
                 if (stem == "vocals") == (luck < self.variety.drop):
                     part.zero_()
