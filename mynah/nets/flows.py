@@ -29,8 +29,8 @@ class Coupling(nn.Module):
         self.pre = nn.Conv1d(channels // 2, hidden, 1)
         self.enc = WaveNet(hidden, kernel, layers, condition=condition)
         self.post = nn.Conv1d(hidden, channels // 2, 1)
-        nn.init.zeros_(self.post.weight)
-        nn.init.zeros_(self.post.bias)
+        for parameter in self.post.parameters():
+            nn.init.zeros_(parameter)
 
     def shift(self, half: Tensor, mask: Tensor, condition: Tensor | None = None) -> Tensor:
         """By how much the other half moves."""

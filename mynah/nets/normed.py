@@ -75,8 +75,10 @@ class ConvTranspose1d(_Normed, nn.ConvTranspose1d):
         self._split(dim)
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        padding = self.padding
+        assert not isinstance(padding, str)
         return F.conv_transpose1d(
-            x, self.kernel(), self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+            x, self.kernel(), self.bias, self.stride, padding, self.output_padding, self.groups, self.dilation
         )
 
 

@@ -9,10 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mynah.audio.chunks import map_chunks
 from mynah.convert.whisper_vits_svc.sizes import DecoderConfig
-from mynah.convert.whisper_vits_svc.snake import Snake
+from mynah.convert.whisper_vits_svc.snake import REACH, Snake
 from mynah.convert.whisper_vits_svc.source import Source
 from mynah.nets.normed import Conv1d, ConvTranspose1d
+
+SLOW_STAGES = 2  # that are cheap to do for all frames at once
+PIECE_FRAMES = 64  # that the others do at a time
 
 
 class SpeakerAdapter(nn.Module):
@@ -48,7 +52,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for place, (wide, near) in enumerate(zip(self.convs1, self.convs2, strict=True)):
             inner = convolved(wide, self.activations[2 * place](x))
-            x = x + convolved(near, self.activations[2 * place + 1](inner))
+            moved = convolved(near, self.activations[2 * place + 1](inner))
+            x = moved + x if torch.is_grad_enabled() else moved.add_(x)
         return x
 
 
@@ -82,8 +87,40 @@ class Decoder(nn.Module):
 
     def forward(self, latent: Tensor, source: Tensor, voice: Tensor) -> Tensor:
         x = F.mish(self.conv_pre(self.adapter(latent, voice)))
-        for stage in range(len(self.config.rates)):
+        stages = len(self.config.rates)
+        slow = stages if torch.is_grad_enabled() else min(SLOW_STAGES, stages)
+        for stage in range(slow):
             x = self.stage(stage, x, source)
+        return self._finished(x) if slow == stages else self._in_pieces(x, source, slow)
+
+    def reach(self, first: int = 0) -> int:
+        """Frames on either side that a sample depends on, in the stages from `first` on; all of it from 0."""
+        config = self.config
+        frames = 0.0
+        for stage in range(first, len(config.rates)):
+            each = math.prod(config.rates[: stage + 1])
+            convolutions = sum((max(config.kernels) - 1) // 2 * (dilation + 1) for dilation in config.dilations)
+            frames += (convolutions + 2 * len(config.dilations) * REACH) / each + 2 * config.rates[stage] / each
+        before = 0 if first else 3  # the first convolution
+        return math.ceil(frames + before + (REACH + 3) / config.hop)
+
+    def _in_pieces(self, x: Tensor, source: Tensor, stage: int) -> Tensor:
+        """The stages from `stage` on, a stretch at a time, because what stays in the cache is there at once."""
+        each, hop = math.prod(self.config.rates[:stage]), self.config.hop
+
+        def finished(frames: Tensor) -> Tensor:
+            first, last = int(frames[0]), int(frames[-1]) + 1
+            part, sung = source[..., first * hop : last * hop], x[..., first * each : last * each]
+            for number in range(stage, len(self.config.rates)):
+                sung = self.stage(number, sung, part)
+            return self._finished(sung)
+
+        frames, around = torch.arange(x.shape[-1] // each), self.reach(stage)
+        return torch.cat(
+            list(map_chunks(finished, [frames], chunk=PIECE_FRAMES, left=around, right=around, ratio=hop)), -1
+        )
+
+    def _finished(self, x: Tensor) -> Tensor:
         return torch.tanh(self.conv_post(self.activation_post(x)))
 
     def stage(self, number: int, x: Tensor, source: Tensor) -> Tensor:

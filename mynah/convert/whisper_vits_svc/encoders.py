@@ -109,7 +109,7 @@ class _Reversal(nn.Module):
     """What is learnt behind this is unlearnt before it."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return _Reversed.apply(x)
+        return _Reversed.apply(x)  # type: ignore[no-untyped-call]
 
 
 class SpeakerClassifier(nn.Module):

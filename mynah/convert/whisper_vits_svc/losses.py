@@ -133,10 +133,12 @@ def _spectrum(wave: Tensor, hop: int) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # what is kept must be fit for training, too
 def _hann(width: int, device: torch.device) -> Tensor:
     return torch.hann_window(width, device=device)
 
 
 @cache
+@torch.inference_mode(False)
 def _filters(rate: int, device: torch.device) -> Tensor:
     return mel_filters(rate, SIZE, BANDS, LOW_HZ, rate / 2).to(device)

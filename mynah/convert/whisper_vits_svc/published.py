@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from mynah.catalog.checkpoint import load_foreign
 from mynah.convert.whisper_vits_svc.sizes import NetConfig
+from mynah.convert.whisper_vits_svc.snake import kaiser_sinc
 from mynah.core.errors import BadCheckpoint
 
 SINGER = ("enc_p.", "flow.", "dec.")  # what is exported
@@ -75,6 +77,18 @@ def parted(held: Mapping[str, Any], where: object) -> Published:
 def singer_of(net: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What is exported: without what only training needs."""
     return {name: value for name, value in net.items() if name.startswith(SINGER)}
+
+
+def refuse_other_filters(net: Mapping[str, Tensor], where: object) -> None:
+    """The activations' filters are written into every file, and are the same in all.
+
+    Raises:
+        BadCheckpoint: Not in this one.
+    """
+    usual = kaiser_sinc()
+    for name, value in net.items():
+        if name.endswith(".filter") and not torch.allclose(value.float(), usual, atol=1e-3):
+            raise BadCheckpoint(f"{where}: {name} is not the filter that convert/whisper_vits_svc has")
 
 
 def config_of(net: Mapping[str, Tensor], where: object) -> NetConfig:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 TAPS = 12
 BLOCK = 16  # samples that one step takes and gives
 EDGE = 6  # samples at twice the rate in front of the first, of which the filter down needs five
+REACH = 6  # samples on either side that both filters together look at
 _FEW_THREADS = 3
 
 
@@ -80,18 +81,24 @@ class Snake(nn.Module):
         wave[:, :EDGE] = wave[:, EDGE : EDGE + 1]
         wave[:, EDGE + 2 * time :] = wave[:, EDGE + 2 * time - 1 : EDGE + 2 * time]
 
-        alpha, beta = (self.act[name].exp().repeat(batch)[:, None] for name in ("alpha", "beta"))
+        alpha, beta = (self.act[name].exp() for name in ("alpha", "beta"))
+        share = 1 / (beta + 1e-9)
+        lifted = None
         if torch.is_grad_enabled():
-            lifted = None
-            wave = wave + (wave * alpha).sin().square() / (beta + 1e-9)
+            wave = wave + (wave * _rows(alpha, batch)).sin().square() * _rows(share, batch)
         else:
             # A square of a sine is a constant minus a cosine, and a constant passes the filter unchanged.
-            lifted = 0.5 / (beta + 1e-9)
-            wave.addcmul_(_cosine(wave * (2 * alpha)), -lifted)
+            lifted = _rows(0.5 * share, batch)
+            wave.addcmul_(_cosine(wave * _rows(2 * alpha, batch)), lifted, value=-1)
         fast = wave.view(-1, 1, blocks, 2 * BLOCK).permute(0, 3, 1, 2)
         slow = F.conv2d(fast, down)
         out = slow.permute(0, 2, 3, 1).reshape(batch * channels, -1)[:, :time]
-        return (out if lifted is None else out + lifted).view(batch, channels, time)
+        return (out if lifted is None else out.add_(lifted)).view(batch, channels, time)
+
+
+def _rows(parameter: Tensor, batch: int) -> Tensor:
+    """Of every channel of every example: `[batch * channel, 1]`."""
+    return parameter.expand(batch, -1).reshape(-1, 1)
 
 
 def _cosine(x: Tensor) -> Tensor:
@@ -107,6 +114,7 @@ def _cosine(x: Tensor) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # what is kept must be fit for training, too
 def _matrices(device: torch.device) -> tuple[Tensor, Tensor]:
     """What makes 32 fast samples of 22 slow ones, and what makes 16 slow ones of two blocks of 32 fast ones.
 

@@ -32,7 +32,8 @@ class Source(nn.Module):
 
     def turns(self, pitch: Tensor) -> Tensor:
         """Phase of the fundamental in turns before every frame `[batch, frame]`: float64, from 0 to 1."""
-        advance = pitch.double() * (self.hop / self.rate)
+        # Whole turns are no turns, and small sums keep their digits.
+        advance = (pitch.double() * (self.hop / self.rate)).remainder(1.0)
         return (advance.cumsum(-1) - advance).remainder(1.0)
 
     def forward(
