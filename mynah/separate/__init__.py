@@ -97,8 +97,7 @@ class Two:
 
     def __init__(self, engine: Separates[Any]) -> None:
         """Take a loaded system, or raise `BadOption` where it has no vocals."""
-        if "vocals" not in engine.stems:
-            raise BadOption(f"there are no vocals among {', '.join(engine.stems)}: choose another separator")
+        _require_two(engine.stems)
         self.engine = engine
 
     def separate(self, mix: Audio, options: Any = None) -> Stems:
@@ -117,15 +116,19 @@ def vocals_apart(stems: Stems) -> tuple[Audio, Audio]:
     """The voice, and all the rest in one, whatever stems a system gives.
 
     Raises:
-        BadOption: There are no vocals among the stems.
+        BadOption: There are no vocals among the stems, or nothing else.
     """
     from mynah.core.types import Audio
 
-    if "vocals" not in stems:
-        raise BadOption(f"there are no vocals among {', '.join(stems)}: choose another separator")
+    _require_two(tuple(stems))
     vocals = stems["vocals"]
     rest = [stem.samples for name, stem in stems.items() if name != "vocals"]
     return vocals, Audio(sum(rest[1:], rest[0]), vocals.rate)
+
+
+def _require_two(stems: tuple[str, ...]) -> None:
+    if "vocals" not in stems or len(stems) < 2:
+        raise BadOption(f"vocals and something else are wanted, not {', '.join(stems)}: choose another separator")
 
 
 @lru_cache(maxsize=2)
