@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -57,6 +57,10 @@ class Recipe(ABC):
     def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
         """Named and already weighted; their sum is descended. None at all leaves this turn out of this step."""
 
+    def parts(self, batch: Batch) -> Sequence[Batch]:
+        """A batch in equal parts, where the whole is too much at a time; their gradients are averaged."""
+        return (batch,)
+
     def measures(self) -> dict[str, float]:
         """Figures on held-out material, by name; taken at every checkpoint. Higher is better for the first one."""
         return {}
@@ -82,6 +86,22 @@ class Learns(Protocol):
             data: Folder of recordings.
             folder: Where stages are trained and export to; a stage that was not trained there is taken as shipped.
             teacher: Weights of the net that is distilled, where there is one: a path or a hub id.
+        """
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A system that hears a folder of recordings once, before it is trained on them."""
+
+    @classmethod
+    def prepare(cls, data: Path, folder: Path, *, progress: Callable[[float], None] = lambda fraction: None) -> None:
+        """Keep in `folder` what `course` with the same folders will ask for; what is there is not done again.
+
+        Args:
+            data: Folder of recordings.
+            folder: Where stages will be trained.
+            progress: Told the fraction done.
         """
         ...
 

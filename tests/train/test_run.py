@@ -182,6 +182,24 @@ def test_every_turn_moves_its_own_parameters_only(tmp_path: Path) -> None:
     assert all(value.requires_grad and value.grad is None for value in recipe.nets.parameters())
 
 
+def test_a_batch_in_parts_teaches_as_much_as_the_whole(tmp_path: Path) -> None:
+    class Parted(Line):
+        def parts(self, batch: Batch) -> list[Batch]:
+            return [{name: values[begin : begin + 4] for name, values in batch.items()} for begin in range(0, 16, 4)]
+
+    ends = []
+    for place, kind in enumerate((Line, Parted)):
+        recipe = kind(10)
+        recipe.net[1] = nn.Identity()  # what is dropped depends on how much comes at a time
+        train(recipe, tmp_path / str(place), device="cpu", log_every=10)
+        shown = next(line["error"] for line in log(tmp_path / str(place)) if "error" in line)
+        ends.append((recipe.net.state_dict(), shown))
+    (whole, error), (parted, error_in_parts) = ends
+    for name, value in whole.items():
+        torch.testing.assert_close(value, parted[name], atol=1e-5, rtol=1e-4)
+    assert error == pytest.approx(error_in_parts, rel=1e-3)
+
+
 def test_a_turn_without_losses_waits(tmp_path: Path) -> None:
     class Waiting(Line):
         def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
