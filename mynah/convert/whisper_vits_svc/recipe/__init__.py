@@ -1,0 +1,113 @@
+"""How VoiceCraft SVC learns: one stage, all losses at once; and what it listens with where there is no Whisper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from mynah.convert.whisper_vits_svc import published
+from mynah.convert.whisper_vits_svc.recipe.plan import Plan
+from mynah.convert.whisper_vits_svc.recipe.sing import SingRecipe
+from mynah.convert.whisper_vits_svc.recipe.songs import Ear, Ears, Songs
+from mynah.convert.whisper_vits_svc.sizes import DecoderConfig, NetConfig
+from mynah.core.recipe import Recipe
+from mynah.core.types import Audio, Voice
+from mynah.features import content, speaker
+from mynah.train.data import prepare, scan
+from mynah.train.report import report
+
+if TYPE_CHECKING:
+    from mynah.convert.whisper_vits_svc import hear
+
+SMALL = NetConfig(
+    latent=96, hidden=96, condition=96, filters=256, layers=3, posterior_layers=6, flow_layers=2,
+    decoder=DecoderConfig(channels=128, kernels=(3, 7), dilations=(1, 3)),
+)  # fmt: skip
+"""So small that a processor can train it; features are whatever the ears have."""
+
+
+def ears_of(ears: hear.Ears, name: str) -> Ears:
+    """What a system hears with, for its recipe; `name` tells the weights apart, because what was heard is kept."""
+
+    def frames(clip: Audio) -> Tensor:
+        return torch.cat(list(ears.frames([clip.samples.mean(0)])), -1).T
+
+    def voice(clip: Audio) -> Tensor:
+        return ears.vector(Voice("", (0.0, 0.0), clips=(clip,)))
+
+    size = ears.words + ears.sounds
+    return Ears(Ear(f"content-{name}", size, frames), Ear(f"voice-{name}", ears.voice, voice), ears.sounds)
+
+
+def house_ears() -> Ears:
+    """The content student and the voice encoder of the house, which need no download."""
+    student, encoder = content.load(), speaker.load()
+    return Ears(
+        Ear(f"content-{content.WEIGHTS.sha256[:8]}", student.config.size, student.frames),
+        Ear(f"voice-{speaker.WEIGHTS.sha256[:8]}", encoder.config.size, lambda clip: encoder.embed([clip])),
+    )
+
+
+def fitted(config: NetConfig, ears: Ears) -> NetConfig:
+    """The sizes for what these ears hear."""
+    return replace(config, words=ears.words, sounds=ears.sounds, voice=ears.voice.size)
+
+
+def heard(
+    data: Path,
+    folder: Path,
+    ears: Ears,
+    *,
+    hold_out: Sequence[str] = (),
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> Songs:
+    """Recordings as the ears hear them; kept in `folder`, with `train.csv` and `valid.csv`, the slices of both kinds.
+
+    Raises:
+        BadData: Nothing can be used, or of a singer not enough.
+    """
+    clips = scan(data)
+    prepared = prepare(clips, folder / "prepared", progress=lambda fraction: progress(fraction / 2))
+    report(clips, prepared).check()
+    songs = Songs(
+        prepared.takes, ears, root=data, hold_out=hold_out, progress=lambda fraction: progress(0.5 + fraction / 2)
+    )  # fmt: skip
+    songs.write_lists(folder)
+    return songs
+
+
+def course(
+    data: Path,
+    folder: Path,
+    ears: Callable[[], Ears] = house_ears,
+    *,
+    config: NetConfig = SMALL,
+    plan: Plan | None = None,
+    start: str = "",
+    hold_out: Sequence[str] = (),
+) -> dict[str, Callable[[], Recipe]]:
+    """The only stage.
+
+    Args:
+        data: Folder of recordings, one folder for each singer.
+        folder: Where prepared recordings are kept.
+        ears: Called when the stage begins.
+        config: Sizes, but for those of the features, which are the ears'; `start` brings its own.
+        plan: Figures of the run.
+        start: A model to go on from, in any layout that was published, or exported by a run of ours.
+        hold_out: Patterns of recordings to test on.
+    """
+
+    def sing() -> Recipe:
+        begun = published.read(start) if start else None
+        listening = ears()
+        songs = heard(data, folder, listening, hold_out=hold_out)
+        sizes = published.config_of(begun.net, start) if begun else config
+        return SingRecipe(songs, fitted(sizes, listening), plan, start=begun)
+
+    return {"sing": sing}
