@@ -25,6 +25,7 @@ COMMANDS = {
     "separate": "take songs apart into vocals and accompaniment, or into more stems",
     "enrol": "make a voice from recordings of somebody",
     "voices": "list, show, mix, export, import and remove voices",
+    "prepare": "make recordings ready for training, and report what is wrong with them",
     "train": "train a system, or tune it to one voice",
     "systems": "list what can do the work",
     "evaluate": "measure how good a conversion or a separation is",
