@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if issubclass(system, Prepares):
         with screen.progress("listen") as progress:
             system.prepare(args.folder, out, progress=progress)
-    screen.note(f"ready: mynah train {name} --data {args.folder}" + (f" --out {out}" if args.out else ""))
+    words = ["mynah", "train", name, "--data", str(args.folder), *(("--out", str(out)) if args.out else ())]
+    screen.note(f"ready: {shlex.join(words)}")
     return 0
 
 

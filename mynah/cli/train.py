@@ -37,6 +37,7 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         "--out", type=Path, metavar="FOLDER", help="checkpoints, logs and results (default runs/SYSTEM)"
     )
     parser.add_argument("--weights", default="default", metavar="NAME|FILE", help="what --voice starts from")
+    parser.add_argument("--start", default="", metavar="FILE", help="a model to go on from with --data, if any")
     parser.add_argument("--teacher", default="", metavar="FILE|HUB-ID", help="weights of the net to learn from, if any")
     parser.add_argument(
         "--hold-out", action="append", metavar="PATTERN", help='recordings to test on, such as "ann/9*"'
@@ -81,9 +82,9 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     return 0
 
 
-def _choice(system: Any, args: argparse.Namespace) -> dict[str, list[str]]:
-    """Which recordings of the folder, for a system that lets itself be told."""
-    asked = {"hold_out": args.hold_out, "skip": args.skip}
+def _choice(system: Any, args: argparse.Namespace) -> dict[str, Any]:
+    """Which recordings of the folder and what to go on from, for a system that lets itself be told."""
+    asked = {"hold_out": args.hold_out, "skip": args.skip, "start": args.start}
     given = {name: patterns for name, patterns in asked.items() if patterns}
     if refused := given.keys() - inspect.signature(system.course).parameters.keys():
         raise BadOption(f"{args.system} does not know --{min(refused).replace('_', '-')}")

@@ -11,8 +11,10 @@ this house instead of 600 M parameters of Whisper and HuBERT.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import torch
@@ -28,8 +30,10 @@ from mynah.convert.whisper_vits_svc.hear import Ears, OwnEars, PublishedEars
 from mynah.convert.whisper_vits_svc.net import Singer
 from mynah.convert.whisper_vits_svc.rendering import melody_of, render
 from mynah.convert.whisper_vits_svc.retrieval import drawn
+from mynah.convert.whisper_vits_svc.share import tuned
 from mynah.convert.whisper_vits_svc.sizes import DecoderConfig, NetConfig
-from mynah.core.errors import BadAudio, BadCheckpoint
+from mynah.core.errors import BadAudio, BadCheckpoint, BadOption
+from mynah.core.recipe import Recipe
 from mynah.core.system import Card, System
 from mynah.core.types import Audio, Contour, Voice
 from mynah.core.verbs import Options
@@ -121,6 +125,7 @@ class WhisperVitsSvc(System[Config]):
         # Of the voice that sang last: its vector, and its own frames.
         self._last: tuple[Voice, Tensor] | None = None
         self._bank: tuple[Voice, Tensor] | None = None
+        self._tuned: tuple[Voice, Singer, Tensor] | None = None
 
     @classmethod
     def tiny(cls) -> Self:
@@ -200,14 +205,10 @@ class WhisperVitsSvc(System[Config]):
         hz = self._melody(melody or track(mono), frames, voice, options)
 
         device = next(self.singer.parameters()).device
-        vector = self._vector(voice).to(device)
+        vector, singer = self._vector(voice).to(device), self._singer(voice)
         words = self._words(heard, voice, options)
         sung = torch.cat(
-            list(
-                render(
-                    self.singer, words, melody_of(hz, self.singer, options.seed), vector, options.seed, options.spread
-                )
-            )
+            list(render(singer, words, melody_of(hz, singer, options.seed), vector, options.seed, options.spread))
         )
         sung = sung * _open(heard, options.silence_db, frames).repeat_interleave(self.config.net.decoder.hop)
         result = resample(Audio(sung[None], self.config.net.decoder.rate), source.rate).samples[:, :length]
@@ -221,7 +222,48 @@ class WhisperVitsSvc(System[Config]):
         hz = (hz * 2 ** (semitones / 12)).clamp(LOW_HZ, HIGH_HZ)
         return _glided(hz) if options.voicing == "everywhere" else hz.nan_to_num(0.0)
 
+    @classmethod
+    def course(
+        cls, data: Path, folder: Path, *, teacher: str = "", hold_out: Sequence[str] = (), start: str = ""
+    ) -> dict[str, Callable[[], Recipe]]:
+        """The one stage of training, from nothing or on from `start`, see `mynah.convert.whisper_vits_svc.recipe`.
+
+        Raises:
+            BadOption: A teacher, of whom there is none here.
+        """
+        from mynah.convert.whisper_vits_svc.recipe import course
+
+        if teacher:
+            raise BadOption("convert/whisper_vits_svc learns from no teacher: a model to go on from is --start")
+        return course(data, folder, hold_out=hold_out, start=start)
+
+    @classmethod
+    def prepare(cls, data: Path, folder: Path, *, progress: Callable[[float], None] = lambda fraction: None) -> None:
+        """Hear a folder of recordings once, with the ears of this house."""
+        from mynah.convert.whisper_vits_svc.recipe import heard, house_ears
+
+        heard(data, folder, house_ears(), progress=progress)
+
+    def adapt(self, voice: Voice) -> Recipe:
+        """Tuning to one voice: its vector, and the layers that listen to it."""
+        from mynah.convert.whisper_vits_svc.recipe import ears_of
+        from mynah.convert.whisper_vits_svc.recipe.adapt import AdaptRecipe
+
+        return AdaptRecipe(voice, self.ears.vector(voice), deepcopy(self.singer), ears_of(self.ears, "own"))
+
+    def _singer(self, voice: Voice) -> Singer:
+        """With what was tuned to this voice alone in its place."""
+        if voice.weights is None:
+            return self.singer
+        if self._tuned is None or self._tuned[0] is not voice:
+            self._tuned = (voice, *tuned(self.singer, voice.weights))
+        return self._tuned[1]
+
     def _vector(self, voice: Voice) -> Tensor:
+        if voice.weights is not None:
+            self._singer(voice)
+            assert self._tuned is not None
+            return self._tuned[2]
         if self._last is None or self._last[0] is not voice:
             self._last = (voice, self.ears.vector(voice))
         return self._last[1]

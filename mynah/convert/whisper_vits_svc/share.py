@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from mynah.catalog.checkpoint import load_strict, to_safetensors
+from mynah.catalog.checkpoint import load_safetensors, load_strict, to_safetensors
 from mynah.convert.whisper_vits_svc import published
 from mynah.convert.whisper_vits_svc.net import Singer
 from mynah.core.atomic import replacing
@@ -67,6 +68,21 @@ def singer_in(source: Path | str) -> dict[str, Tensor]:
     state = published.singer_of(published.read(source).net)
     load_strict(Singer(published.config_of(state, source)), state, str(source))
     return state
+
+
+def tuned(singer: Singer, path: Path | str) -> tuple[Singer, Tensor]:
+    """A copy of a singer with what was learnt for one voice in its place, and the vector of that voice.
+
+    Raises:
+        BadCheckpoint: Not what tuning writes, or for a singer of other sizes.
+    """
+    own = load_safetensors(path)
+    if "embedding" not in own:
+        raise BadCheckpoint(f"{path} is not what `mynah train convert/whisper_vits_svc --voice` writes")
+    vector = own.pop("embedding").float()
+    copy = deepcopy(singer)
+    load_strict(copy, singer.state_dict() | own, str(path))
+    return copy, vector
 
 
 def _alike(one: Tensor | None, other: Tensor | None) -> bool:

@@ -13,17 +13,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mynah.audio.files import write
-from mynah.convert.whisper_vits_svc.critics import PeriodCritic, SpectralCritic, Verdict
+from mynah.catalog.checkpoint import to_safetensors
+from mynah.convert.whisper_vits_svc import WhisperVitsSvc, share
+from mynah.convert.whisper_vits_svc.critics import Critics, PeriodCritic, SpectralCritic, Verdict
 from mynah.convert.whisper_vits_svc.losses import WEIGHTS
 from mynah.convert.whisper_vits_svc.net import Singer
 from mynah.convert.whisper_vits_svc.published import parted, read, singer_of
 from mynah.convert.whisper_vits_svc.recipe import course, fitted
 from mynah.convert.whisper_vits_svc.recipe.adapt import AdaptRecipe
+from mynah.convert.whisper_vits_svc.recipe.light import LightCritics, fitting
 from mynah.convert.whisper_vits_svc.recipe.plan import Plan
 from mynah.convert.whisper_vits_svc.recipe.sing import SingRecipe
 from mynah.convert.whisper_vits_svc.recipe.songs import Ear, Ears, Songs
 from mynah.convert.whisper_vits_svc.sizes import DecoderConfig, NetConfig
-from mynah.core.errors import BadCheckpoint, BadData, BadVoice
+from mynah.core.errors import BadCheckpoint, BadData, BadOption, BadVoice
 from mynah.core.types import Audio, Voice
 from mynah.features.mel import LogMel, PowerSpectrum
 from mynah.train.data import prepare, scan
@@ -163,6 +166,16 @@ def test_parts_add_up_to_the_batch(songs: Songs) -> None:
     assert not learner.rendered, "every part was rendered once and judged once"
 
 
+def test_light_critics_are_the_ten_of_the_original_only_narrower(songs: Songs) -> None:
+    with torch.device("meta"):
+        full = Critics()
+    light = LightCritics()
+    assert set(light.state_dict()) == set(full.state_dict())
+    assert sum(value.numel() for value in light.parameters()) < sum(value.numel() for value in full.parameters()) / 12
+    assert len(light(torch.randn(1, 1, 8000))) == 10
+    assert isinstance(fitting(light.state_dict(), light=False), LightCritics)
+
+
 def test_rates_fall_as_recordings_are_heard_again_and_critics_learn_slower(songs: Songs) -> None:
     learner = recipe(songs, Plan(steps=10, clips=1, accumulate=2))
     assert learner.learning_rate("net", 0) == 5e-5
@@ -233,7 +246,31 @@ def test_a_voice_is_learnt_by_its_vector_and_what_listens_to_it(songs: Songs, tm
     changed = {name for name, value in singer.state_dict().items() if not value.equal(before[name])}
     assert changed == {name for name in before if ".snac." in name or name.startswith("dec.adapter.")}
     [file] = tuned.export(str(tmp_path))
-    assert Path(file).name == "weights.safetensors"
+    singing, vector = share.tuned(Singer(learner.config), file)
+    assert vector.equal(tuned.vector)
+    assert all(singing.state_dict()[name].equal(singer.state_dict()[name]) for name in changed)
+
+
+def test_a_model_is_tuned_to_a_voice_and_sings_with_it(tmp_path: Path) -> None:
+    system = WhisperVitsSvc.tiny()
+    voice = Voice("carl", (100.0, 300.0), clips=(vowel(180, VOWELS[0], 1.0),))
+    tuning = system.adapt(voice)
+    with torch.no_grad():
+        for value in tuning.parameters("net"):
+            value.add_(0.1)
+    assert all(loss.isfinite() for loss in tuning.losses("net", tuning.batch(0)).values())
+    [file] = tuning.export(str(tmp_path))
+    source = vowel(200, VOWELS[1], 1.2, seconds=0.5)
+    plain, own = (system.convert(source, who).samples for who in (voice, replace(voice, weights=Path(file))))
+    assert own.isfinite().all() and not own.equal(plain)
+    to_safetensors({"dec.adapter.W_bias.bias": torch.zeros(8)}, tmp_path / "other.safetensors")
+    with pytest.raises(BadCheckpoint, match="is not what"):
+        system.convert(source, replace(voice, weights=tmp_path / "other.safetensors"))
+
+
+def test_what_would_not_be_used_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match="--start"):
+        WhisperVitsSvc.course(tmp_path, tmp_path, teacher="whisper")
 
 
 def test_a_voice_needs_a_second(songs: Songs) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from mynah.convert.whisper_vits_svc import published
+from mynah.convert.whisper_vits_svc import hear, published
+from mynah.convert.whisper_vits_svc.recipe.light import fitting
 from mynah.convert.whisper_vits_svc.recipe.plan import Plan
 from mynah.convert.whisper_vits_svc.recipe.sing import SingRecipe
 from mynah.convert.whisper_vits_svc.recipe.songs import Ear, Ears, Songs
@@ -21,14 +21,12 @@ from mynah.features import content, speaker
 from mynah.train.data import prepare, scan
 from mynah.train.report import report
 
-if TYPE_CHECKING:
-    from mynah.convert.whisper_vits_svc import hear
-
 SMALL = NetConfig(
     latent=96, hidden=96, condition=96, filters=256, layers=3, posterior_layers=6, flow_layers=2,
     decoder=DecoderConfig(channels=128, kernels=(3, 7), dilations=(1, 3)),
 )  # fmt: skip
 """So small that a processor can train it; features are whatever the ears have."""
+SMALL_PLAN = Plan(steps=20_000, clips=4, accumulate=1, rate=2e-4)
 
 
 def ears_of(ears: hear.Ears, name: str) -> Ears:
@@ -51,6 +49,11 @@ def house_ears() -> Ears:
         Ear(f"content-{content.WEIGHTS.sha256[:8]}", student.config.size, student.frames),
         Ear(f"voice-{speaker.WEIGHTS.sha256[:8]}", encoder.config.size, lambda clip: encoder.embed([clip])),
     )
+
+
+def published_ears() -> Ears:
+    """Those of the original: Whisper, soft HuBERT and an encoder of speakers, which are fetched when first needed."""
+    return ears_of(hear.PublishedEars(), "published")
 
 
 def fitted(config: NetConfig, ears: Ears) -> NetConfig:
@@ -84,7 +87,7 @@ def heard(
 def course(
     data: Path,
     folder: Path,
-    ears: Callable[[], Ears] = house_ears,
+    ears: Callable[[], Ears] | None = None,
     *,
     config: NetConfig = SMALL,
     plan: Plan | None = None,
@@ -96,18 +99,21 @@ def course(
     Args:
         data: Folder of recordings, one folder for each singer.
         folder: Where prepared recordings are kept.
-        ears: Called when the stage begins.
+        ears: Called when the stage begins; by default those that `start` was trained with, or else the house's own.
         config: Sizes, but for those of the features, which are the ears'; `start` brings its own.
-        plan: Figures of the run.
+        plan: Figures of the run; by default `SMALL_PLAN` with the house's ears, and the original's with its own.
         start: A model to go on from, in any layout that was published, or exported by a run of ours.
         hold_out: Patterns of recordings to test on.
     """
 
     def sing() -> Recipe:
         begun = published.read(start) if start else None
-        listening = ears()
-        songs = heard(data, folder, listening, hold_out=hold_out)
         sizes = published.config_of(begun.net, start) if begun else config
-        return SingRecipe(songs, fitted(sizes, listening), plan, start=begun)
+        listening = ears() if ears else published_ears() if begun and sizes.sounds else house_ears()
+        songs = heard(data, folder, listening, hold_out=hold_out)
+        small = not sizes.sounds
+        critics = fitting(begun.critics if begun else None, light=small)
+        figures = plan or (SMALL_PLAN if small else Plan())
+        return SingRecipe(songs, fitted(sizes, listening), figures, start=begun, critics=critics)
 
     return {"sing": sing}
