@@ -20,7 +20,7 @@ from mynah.core.errors import BadData
 from mynah.core.recipe import Batch
 from mynah.core.types import Audio
 from mynah.train.data import SUFFIXES
-from mynah.train.variety import placed, roomy, transposed
+from mynah.train.variety import placed, roomy, tinted, transposed
 
 VOCALS = ("vocals", "lead", "backing")
 INSTRUMENTS = ("drums", "bass", "other", "piano", "guitar", "accompaniment")
@@ -28,7 +28,7 @@ WINDOW_SECONDS = 0.5  # over which a track is asked whether it sounds
 SOUNDS_DB = -42.0  # of full scale
 EVEN_DB = {"vocals": -24.0}  # of full scale; in most songs the voice is softer than all the rest together
 OTHERS_DB = -20.0
-WHOLE = 8.0  # how many minutes of a solo a minute of a song's stem is worth
+WHOLE = 3.0  # how many minutes of a solo a minute of a song's stem is worth
 Files = dict[str, list[Path]]
 
 
@@ -55,20 +55,22 @@ class Variety:
         across: Chance that the stems of a clip are from different songs.
         transposed: Chance of another speed and pitch, by up to three semitones.
         roomy: Chance of reverberation, for vocals alone.
-        doubled: Chance that the vocals of another place or song sing along.
+        tinted: Chance of another equaliser.
+        doubled: Chance that the same stem of another place or song joins in.
         drop: Chance that a clip has no vocals, and half of it that it has nothing but vocals.
     """
 
     gain_db: float = 8.0
     even: float = 0.85
-    across: float = 0.5
-    transposed: float = 0.3
+    across: float = 0.75
+    transposed: float = 0.4
     roomy: float = 0.3
-    doubled: float = 0.15
+    tinted: float = 0.6
+    doubled: float = 0.3
     drop: float = 0.08
 
 
-PLAIN = Variety(gain_db=3.0, even=0.0, transposed=0.0, roomy=0.0, doubled=0.0, drop=0.0)
+PLAIN = Variety(gain_db=3.0, even=0.0, transposed=0.0, roomy=0.0, tinted=0.0, doubled=0.0, drop=0.0)
 
 
 def found(data: Path) -> dict[str, Files]:
@@ -213,9 +215,11 @@ class Mixtures:
         semitones = dice.uniform(-3, 3) if dice.random() < vary.transposed else 0.0
         length = int(samples * 2 ** (semitones / 12)) + 2
         part = self._cut(dice, stem, length, song, at)
-        if stem == "vocals" and dice.random() < vary.doubled:
+        if dice.random() < vary.doubled:
             part = part + dice.uniform(0.3, 1.0) * self._cut(dice, stem, length, None, at)
         part = transposed(part, semitones, samples)
+        if dice.random() < vary.tinted:
+            part = tinted(part, self.rate, dice)
         if vary.transposed:
             part = placed(part, dice)
         if stem == "vocals" and dice.random() < vary.roomy:

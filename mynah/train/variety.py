@@ -22,6 +22,16 @@ def transposed(sound: Tensor, semitones: float, samples: int) -> Tensor:
     return torch.lerp(sound[:, first], sound[:, first + 1], (places - first).float())
 
 
+def tinted(sound: Tensor, rate: int, dice: np.random.Generator, *, db: float = 4.0) -> Tensor:
+    """Through another equaliser: a smooth curve over the octaves, by about `db` up or down in each of them."""
+    spectrum = torch.fft.rfft(sound)
+    octaves = torch.log2(1 + torch.linspace(0, rate / 2, spectrum.shape[-1]) / 60)
+    curve = torch.from_numpy(dice.normal(0, db, int(octaves[-1]) + 2).astype(np.float32))
+    first = octaves.long()
+    gain_db = torch.lerp(curve[first], curve[first + 1], octaves - first)
+    return torch.fft.irfft(spectrum * 10 ** (gain_db / 20), sound.shape[-1])
+
+
 def placed(sound: Tensor, dice: np.random.Generator) -> Tensor:
     """Elsewhere in the stereo image: panned with constant power, or narrower. Mono is left as it is."""
     if sound.shape[0] != 2:
