@@ -53,7 +53,7 @@ class Variety:
         gain_db: Stems are made louder or softer by up to this.
         even: Chance that a stem is first brought to the loudness that such stems have, whatever its song gave it.
         across: Chance that the stems of a clip are from different songs.
-        transposed: Chance of another speed and pitch, by up to three semitones.
+        transposed: Chance of another speed and pitch, by up to four semitones.
         roomy: Chance of reverberation, for vocals alone.
         tinted: Chance of another equaliser.
         doubled: Chance that the same stem of another place or song joins in.
@@ -63,7 +63,7 @@ class Variety:
     gain_db: float = 8.0
     even: float = 0.85
     across: float = 0.75
-    transposed: float = 0.4
+    transposed: float = 0.7
     roomy: float = 0.3
     tinted: float = 0.6
     doubled: float = 0.3
@@ -171,6 +171,8 @@ class Mixtures:
             if not any(stem in song for song in self.songs):
                 raise BadData(f"no recording in {data} holds {stem}")
 
+        self._whole = [song for song in self.songs if all(stem in song for stem in self.stems)]
+
     def batch(self, step: int, clips: int, samples: int) -> Batch:
         """Mixtures of one step.
 
@@ -182,9 +184,8 @@ class Mixtures:
         return {"mix": stems.sum(1), "stems": stems}
 
     def _clip(self, dice: np.random.Generator, samples: int) -> Tensor:
-        whole = [song for song in self.songs if all(stem in song for stem in self.stems)]
-        together = whole and dice.random() > self.variety.across
-        song = whole[dice.integers(len(whole))] if together else None
+        together = self._whole and dice.random() > self.variety.across
+        song = self._whole[dice.integers(len(self._whole))] if together else None
         at = self._place(dice, song) if song else 0.0
         parts = [self._part(dice, stem, samples, song, at) for stem in self.stems]
         if "vocals" in self.stems and (luck := dice.random()) < 1.5 * self.variety.drop:
@@ -212,7 +213,7 @@ class Mixtures:
     ) -> Tensor:
         """One stem of one clip; `at` says how many seconds into the song its middle is."""
         vary = self.variety
-        semitones = dice.uniform(-3, 3) if dice.random() < vary.transposed else 0.0
+        semitones = dice.uniform(-4, 4) if dice.random() < vary.transposed else 0.0
         length = int(samples * 2 ** (semitones / 12)) + 2
         part = self._cut(dice, stem, length, song, at)
         if dice.random() < vary.doubled:
@@ -248,9 +249,15 @@ class Mixtures:
         begin = int((self._sounding(dice, leader) if anew else at) * self.rate) - length // 2
         total = torch.zeros(self.channels, length)
         for track in tracks:
-            if track is not leader and anew and dice.random() < 0.15:
-                continue
-            total += self._slice(track, begin, length) * 10 ** (dice.uniform(-3, 3) * (len(tracks) > 1) / 20)
+            at_track = begin
+            if track is not leader and anew and self._whole:
+                if dice.random() < 0.15:
+                    continue
+                if dice.random() < 0.5:  # the drums of one song with the bass of another
+                    others = self._whole[dice.integers(len(self._whole))].get(stem, tracks)
+                    track = others[dice.integers(len(others))]
+                    at_track = int(self._sounding(dice, track) * self.rate) - length // 2
+            total += self._slice(track, at_track, length) * 10 ** (dice.uniform(-3, 3) * (len(tracks) > 1) / 20)
         return total
 
     def _minutes(self, song: dict[str, list[Track]], stem: str) -> float:
