@@ -104,7 +104,13 @@ def config_of(net: Mapping[str, Tensor], where: object) -> NetConfig:
         latent, voice = net["dec.adapter.W_scale.weight"].shape
         filters = net["enc_p.enc.ffn_layers.0.conv_1.weight"].shape[0]
         heads = hidden // net["enc_p.enc.attn_layers.0.emb_rel_k"].shape[2]
-        decoder = replace(standard.decoder, channels=net["dec.conv_pre.weight"].shape[0])
+        side_by_side = range(_count(net, "dec.resblocks.") // _count(net, "dec.ups."))
+        decoder = replace(
+            standard.decoder,
+            channels=net["dec.conv_pre.weight"].shape[0],
+            kernels=tuple(net[f"dec.resblocks.{number}.convs1.0.weight_v"].shape[-1] for number in side_by_side),
+            dilations=standard.decoder.dilations[: _count(net, "dec.resblocks.0.convs1.")],
+        )
     except (KeyError, ValueError, IndexError, ZeroDivisionError) as error:
         raise BadCheckpoint(f"{where}: holds no model of convert/whisper_vits_svc (no prior and decoder)") from error
     return replace(

@@ -17,9 +17,9 @@ from mynah.catalog.checkpoint import to_safetensors
 from mynah.convert.whisper_vits_svc import WhisperVitsSvc, share
 from mynah.convert.whisper_vits_svc.critics import Critics, PeriodCritic, SpectralCritic, Verdict
 from mynah.convert.whisper_vits_svc.losses import WEIGHTS
-from mynah.convert.whisper_vits_svc.net import Singer
-from mynah.convert.whisper_vits_svc.published import parted, read, singer_of
-from mynah.convert.whisper_vits_svc.recipe import course, fitted
+from mynah.convert.whisper_vits_svc.net import Singer, Trainee
+from mynah.convert.whisper_vits_svc.published import config_of, parted, read, singer_of
+from mynah.convert.whisper_vits_svc.recipe import SMALL, course, fitted
 from mynah.convert.whisper_vits_svc.recipe.adapt import AdaptRecipe
 from mynah.convert.whisper_vits_svc.recipe.light import LightCritics, fitting
 from mynah.convert.whisper_vits_svc.recipe.plan import Plan
@@ -37,6 +37,7 @@ TINY = NetConfig(
 )  # fmt: skip
 PLAN = Plan(steps=40, clips=4, accumulate=1, segment=15, rate=1e-2, ema=None)
 VOWELS = ((700, 1200), (300, 2300), (500, 1500))
+TRAINED_ONLY = ("bins", "condition", "posterior_layers")  # no export tells them
 THROATS = {"anna": 1.2, "bert": 0.9}
 
 
@@ -174,6 +175,16 @@ def test_light_critics_are_the_ten_of_the_original_only_narrower(songs: Songs) -
     assert sum(value.numel() for value in light.parameters()) < sum(value.numel() for value in full.parameters()) / 12
     assert len(light(torch.randn(1, 1, 8000))) == 10
     assert isinstance(fitting(light.state_dict(), light=False), LightCritics)
+
+
+@pytest.mark.parametrize("config", [SMALL, NetConfig()])
+def test_the_sizes_of_what_was_trained_are_told_by_what_is_exported(config: NetConfig, songs: Songs) -> None:
+    wanted = fitted(config, songs.ears)
+    with torch.device("meta"):
+        state = Trainee(wanted).state_dict()
+    assert config_of(state, "it") == wanted
+    exported = config_of(singer_of(state), "it")
+    assert replace(wanted, **{name: getattr(exported, name) for name in TRAINED_ONLY}) == exported
 
 
 def test_rates_fall_as_recordings_are_heard_again_and_critics_learn_slower(songs: Songs) -> None:
