@@ -1,0 +1,264 @@
+"""RVC: the voices that communities share, v1 and v2, at 32, 40 or 48 kHz, with a melody or without.
+
+What ContentVec hears is drawn toward what the target itself once said; a prior tells what is to be expected of it and
+of the melody, a flow puts the voice on, and a decoder led by a sine makes it sound.
+No paper of its own; VITS (Kim, Kong, Son, arXiv 2106.06103), ContentVec (arXiv 2204.09224), NSF (arXiv 1904.12088),
+HiFi-GAN (arXiv 2010.05646). Reference: RVC-Project/Retrieval-based-Voice-Conversion-WebUI, MIT. What differs: songs are
+not cut; retrieval finds the nearest frames exactly; what is voiceless is protected by the melody as it was heard;
+nothing is random but by a seed; the result is as long as the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from scipy.signal import butter, sosfiltfilt
+from torch import Tensor, nn
+
+from mynah.audio.resample import resample
+from mynah.catalog.checkpoint import load_strict
+from mynah.catalog.weights import locate
+from mynah.convert.rvc import hear, published
+from mynah.convert.rvc.hear import Ears
+from mynah.convert.rvc.net import SPREAD, Singer
+from mynah.convert.rvc.rendering import drawn, levelled, protected, render
+from mynah.convert.rvc.sizes import DecoderConfig, NetConfig
+from mynah.core.errors import BadAudio, BadOption, BadVoice
+from mynah.core.system import Card, System
+from mynah.core.types import Audio, Contour, Voice
+from mynah.core.verbs import Options
+from mynah.features.grid import onto_grid
+from mynah.features.hubert import HOP, RATE, Hubert, HubertConfig
+from mynah.features.melody import semitones_to_fit
+from mynah.features.pitch import pitch as track
+from mynah.nets.normed import folded
+
+NAME = "convert/rvc"
+LOWEST_HZ = 48  # what is below is rumble, and the original takes it off
+LOUDEST = 0.95
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a model is made of.
+
+    Attributes:
+        net: Sizes of the net; None where every voice brings its own.
+        content: Of a HuBERT that belongs to the model; None for the published ContentVec.
+    """
+
+    net: NetConfig | None = None
+    content: HubertConfig | None = None
+
+
+class RvcOptions(Options):
+    """What a listener may change."""
+
+    transpose: Annotated[
+        Literal["auto"] | Annotated[float, Field(ge=-36, le=36)],
+        Field(
+            description="move the melody by this much; auto moves it by octaves into the target's own range",
+            json_schema_extra={"unit": "semitones"},
+        ),
+    ] = "auto"
+    retrieval: Annotated[
+        float,
+        Field(
+            ge=0, le=1, description="pull the words toward how the target said such sounds, where its index came along"
+        ),
+    ] = 0.75
+    protect: Annotated[
+        float, Field(ge=0, le=1, description="keep retrieval away from breaths and voiceless consonants: 1 wholly")
+    ] = 0.67
+    envelope: Annotated[
+        float, Field(ge=0, le=1, description="follow the loudness of the source: 1 wholly, 0 as the model sings")
+    ] = 0.75
+    speaker: Annotated[int, Field(ge=0, le=9999, description="which of the model's voices; nearly all have only 0")] = 0
+    spread: Annotated[
+        float, Field(ge=0, le=1, description="how far the sound may stray from what is most to be expected")
+    ] = SPREAD
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="of all that is random")] = 0
+
+
+class Rvc(System[Config]):
+    """Converts a recording to the voice of a model, or of whatever model a voice brings along."""
+
+    card = Card(verbs=("convert",), paper="https://arxiv.org/abs/2106.06103", origin="upstream weights")
+
+    def __init__(self, config: Config, ears: Ears | None = None, *, device: str = "cpu") -> None:
+        super().__init__(config)
+        self.device = device
+        self.nets = nn.ModuleDict()
+        if config.content is not None:
+            self.nets["content"] = content = Hubert(config.content)
+            ears = Ears(content)
+        if config.net is not None:
+            self.nets["singer"] = Singer(config.net)
+        self.ears = ears
+        self.nets.eval().requires_grad_(False)
+        folded(self.nets)
+        self.nets.to(device)
+        self._brought: tuple[Path, int, Singer] | None = None  # by the voice that sang last
+
+    @classmethod
+    def tiny(cls) -> Self:
+        content = HubertConfig(
+            channels=16, size=16, layers=1, heads=1, hidden=16, kernel=16, groups=2, units=8, labels=1
+        )
+        decoder = DecoderConfig(16_000, 16, (10, 4, 4), (20, 8, 8), (3,), ((1, 3),))
+        net = NetConfig(
+            words=16, bins=33, latent=8, hidden=16, filters=16, layers=1, voices=2, condition=8, decoder=decoder
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return cls(Config(net, content))
+
+    @classmethod
+    def load(cls, weights: str = "default", *, device: str = "cpu", content: Path | str | None = None) -> Self:
+        """Bring in a model: a shared voice, a training run's `G_*.pth`, a state alone, or our own safetensors.
+
+        Args:
+            weights: Path of the file; with `"default"` every voice brings its own.
+            device: Where it runs.
+            content: Folder or file of ContentVec in the layout of transformers; by default it is looked for in
+                `mynah.convert.rvc.hear.place()` when the first recording is to be heard.
+
+        Raises:
+            BadOption: No such file.
+            BadCheckpoint: Damaged, hostile, or of another system.
+            Offline: ContentVec was named and is not there.
+        """
+        ears = None if content is None else hear.load(content, device=device)
+        if weights == "default":
+            return cls(Config(), ears, device=device)
+        path = locate(weights, cls.card.weights)
+        singer = _singer(path)
+        system = cls(Config(), ears, device=device)
+        system.config = Config(singer.config)
+        system.nets["singer"] = singer.to(device)
+        return system
+
+    @classmethod
+    def remap(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weight norm under its old names, and without what only training needs."""
+        return published.parted(state, "the state").singer
+
+    @torch.inference_mode()
+    def convert(
+        self, source: Audio, voice: Voice, options: RvcOptions | None = None, *, melody: Contour | None = None
+    ) -> Audio:
+        """Sing `source` with `voice`.
+
+        Args:
+            source: Any rate; several channels are averaged.
+            voice: One that brings a model, where this system was loaded without; with a bank, where there is an index.
+            options: Knobs.
+            melody: Pitch of the source, where a hand has corrected it; tracked when not given, and not heard at all by
+                a model that is told none.
+
+        Returns:
+            One channel, at the rate and with the number of samples of the source.
+
+        Raises:
+            BadAudio: The recording is empty or holds something that is not a number.
+            BadVoice: The voice brings no model, or a bank of another version.
+            BadOption: The model has no voice of that number.
+            BadCheckpoint: The voice's model is damaged, hostile, or of another system.
+            Offline: ContentVec is not on this machine.
+        """
+        options = options or RvcOptions()
+        length = source.samples.shape[-1]
+        if length == 0:
+            raise BadAudio("the recording is empty: there is nothing to convert")
+        if not source.samples.isfinite().all():
+            raise BadAudio("the recording holds samples that are not numbers (NaN or infinite)")
+        singer = self._singer_of(voice)
+        if options.speaker >= singer.config.voices:
+            raise BadOption(f"there is no speaker {options.speaker}: the model has {singer.config.voices}, from 0 on")
+        mono = Audio(source.samples.mean(0, keepdim=True), source.rate)
+        wave = _prepared(resample(mono, RATE).samples[0])
+        heard = pitch = None
+        frames = 2 * -(-len(wave) // HOP)
+        if singer.config.pitched:
+            heard = _melody(melody or track(Audio(wave[None], RATE)), frames)
+            pitch = _moved(heard, voice, options)
+        words = self._words(wave, heard, singer, voice, options)
+        vector = singer.emb_g.weight[options.speaker]
+        sung = torch.cat(list(render(singer, words, pitch, vector, options.seed, options.spread)))
+        rate = singer.config.decoder.rate
+        sung = levelled(sung, rate, F.pad(wave, (0, frames * HOP // 2 - len(wave))), RATE, options.envelope)
+        result = resample(Audio(sung[None], rate), source.rate).samples[:, :length]
+        result = F.pad(result, (0, length - result.shape[-1]))
+        return Audio(result / result.abs().max().clamp(min=1.0), source.rate)
+
+    def _singer_of(self, voice: Voice) -> Singer:
+        if voice.weights is None:
+            if "singer" not in self.nets:
+                raise BadVoice(
+                    f"the voice {voice.name!r} brings no model of RVC: choose one that was imported from one"
+                )
+            own = self.nets["singer"]
+            assert isinstance(own, Singer)
+            return own
+        changed = voice.weights.stat().st_mtime_ns if voice.weights.exists() else 0
+        if self._brought is None or self._brought[:2] != (voice.weights, changed):
+            self._brought = (voice.weights, changed, _singer(voice.weights).to(self.device))
+        return self._brought[2]
+
+    def _words(
+        self, wave: Tensor, heard: Tensor | None, singer: Singer, voice: Voice, options: RvcOptions
+    ) -> Iterator[Tensor]:
+        """Content at 100 frames a second, drawn toward the target's own."""
+        if self.ears is None:
+            self.ears = hear.load(device=self.device)
+        share = protected(options.retrieval, heard, options.protect)
+        bank = voice.bank if options.retrieval else None
+        if bank is not None and bank.shape[1:] != (singer.config.words,):
+            raise BadVoice(
+                f"the bank of the voice {voice.name!r} holds frames of {list(bank.shape[1:])}, and its model hears "
+                f"{singer.config.words}: the index belongs to another version of the model"
+            )
+        done = 0
+        for piece in self.ears.frames([wave], singer.config.version):
+            count = piece.shape[-1]
+            if bank is not None and len(bank):
+                here = share if isinstance(share, float) else share[done : done + count]
+                piece = drawn(piece.T, bank.float(), here).T
+            done += count
+            yield piece.repeat_interleave(2, -1)
+
+
+def _singer(path: Path) -> Singer:
+    """Of a file, folded and ready."""
+    given = published.read(path)
+    singer = Singer(given.config)
+    load_strict(singer, given.singer, str(path))
+    return folded(singer.eval().requires_grad_(False))
+
+
+def _prepared(wave: Tensor) -> Tensor:
+    """16 kHz sound as the original hears it: without rumble, and never too loud."""
+    sections = butter(5, LOWEST_HZ, "highpass", fs=RATE, output="sos")
+    around = min(len(wave) - 1, RATE // 4)
+    clean = torch.from_numpy(sosfiltfilt(sections, wave.double().numpy(), padlen=around).copy()).float()
+    return clean / (clean.abs().max() / LOUDEST).clamp(min=1.0)
+
+
+def _melody(contour: Contour, frames: int) -> Tensor:
+    """Hz as it was heard every 10 ms, 0 where unvoiced, `[frame]`."""
+    at = torch.arange(len(contour.values), dtype=torch.float64) * contour.hop_seconds
+    hz, _ = onto_grid(at, contour.values, torch.ones_like(contour.values), frames, 0.01)
+    return hz.nan_to_num(0.0)
+
+
+def _moved(heard: Tensor, voice: Voice, options: RvcOptions) -> Tensor:
+    """As it is to be sung."""
+    if options.transpose != "auto":
+        return heard * 2 ** (options.transpose / 12)
+    return heard * 2.0 ** (semitones_to_fit(heard.masked_fill(heard == 0, torch.nan), voice.range_hz) / 12)

@@ -1,0 +1,157 @@
+"""What RVC hears with: ContentVec, a HuBERT that was taught to leave the speaker out, fifty frames a second.
+
+Papers: Qian et al., arXiv 2204.09224; Hsu et al., arXiv 2106.07447. Version 1 hears the ninth layer through the
+projection, version 2 the last layer as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mynah.audio.chunks import crossfade
+from mynah.catalog.checkpoint import load_foreign
+from mynah.catalog.home import home
+from mynah.convert.rvc.sizes import WORDS
+from mynah.core.errors import BadCheckpoint, Offline
+from mynah.features.hubert import HOP, RATE, WINDOW, Hubert, from_state
+
+STRETCH, OVERLAP = 15 * RATE, 2 * RATE  # samples that are heard at once, and that two stretches share
+FIRST_LAYERS = 9  # that version 1 hears
+FILES = ("model.safetensors", "pytorch_model.bin")
+PAGE = "https://huggingface.co/lengyue233/content-vec-best"
+_LAYER = {
+    "attention.out_proj": "self_attn.out_proj",
+    "layer_norm": "norm1",
+    "feed_forward.intermediate_dense": "linear1",
+    "feed_forward.output_dense": "linear2",
+    "final_layer_norm": "norm2",
+}
+_FRONT = {
+    "feature_extractor.conv_layers.0.layer_norm.": "feature_extractor.norm0.",
+    "feature_projection.layer_norm.": "feature_projection.norm.",
+    "encoder.pos_conv_embed.conv.parametrizations.weight.original0": "positional_embedding.conv.weight_g",
+    "encoder.pos_conv_embed.conv.parametrizations.weight.original1": "positional_embedding.conv.weight_v",
+    "encoder.pos_conv_embed.conv.": "positional_embedding.conv.",
+    "encoder.layer_norm.": "norm.",
+    "final_proj.": "proj.",
+}
+
+
+class Ears:
+    """A HuBERT, listened to as RVC does."""
+
+    def __init__(self, net: Hubert) -> None:
+        self.net = net
+
+    def frames(self, wave: Iterable[Tensor], version: str) -> Iterator[Tensor]:
+        """Content `[size, frame]` in pieces, one frame for every 20 ms that 16 kHz sound in pieces `[time]` has begun.
+
+        Args:
+            wave: Of any length; it is heard in stretches of 15 s that are faded into each other.
+            version: `"v1"` or `"v2"`.
+        """
+
+        def heard(stretch: Tensor) -> Tensor:
+            filled = F.pad(stretch, (0, -len(stretch) % HOP + WINDOW - HOP)).to(self.net.proj.weight.device)
+            if version == "v1":
+                return self.net.proj(self.net.states(filled[None], FIRST_LAYERS))[0].T.cpu()
+            return self.net.states(filled[None])[0].T.cpu()
+
+        return crossfade(heard, wave, chunk=STRETCH, overlap=OVERLAP, ratio=Fraction(1, HOP))
+
+    def size(self, version: str) -> int:
+        """Of the content that a version hears."""
+        return self.net.config.units if version == "v1" else self.net.config.size
+
+
+def place() -> Path:
+    """The folder in which ContentVec is looked for."""
+    return home() / "contentvec"
+
+
+def load(folder: Path | str | None = None, *, device: str = "cpu") -> Ears:
+    """ContentVec, or another HuBERT of that shape, from a folder in the layout of transformers, or one of its files.
+
+    Args:
+        folder: By default `place()`.
+        device: Where it runs.
+
+    Raises:
+        Offline: It is not there; the message says what to bring from where.
+        BadCheckpoint: Damaged, hostile, or another net.
+    """
+    folder = Path(folder) if folder is not None else place()
+    candidates = [folder] if folder.is_file() else [folder / name for name in FILES]
+    path = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if path is None:
+        raise Offline(
+            f"RVC hears with ContentVec, which is not in {folder}: download {FILES[1]} and config.json (about 380 MB) "
+            f"from {PAGE} and put them there; on a machine without a network, carry them over by hand"
+        )
+    _refuse_other_kinds(path.with_name("config.json"))
+    held = load_foreign(path)
+    net = from_state(remap({name: value for name, value in held.items() if isinstance(value, Tensor)}, path), str(path))
+    for name, weight in net.named_parameters():
+        if not weight.isfinite().all():
+            raise BadCheckpoint(f"{path}: {name} holds values that are not numbers (NaN or infinite)")
+    if (net.config.units, net.config.size) != (WORDS["v1"], WORDS["v2"]):
+        raise BadCheckpoint(f"{path}: is a HuBERT of another size than the one that RVC hears with")
+    return Ears(net.to(device))
+
+
+def remap(state: Mapping[str, Tensor], where: object = "the checkpoint") -> dict[str, Tensor]:
+    """From the names of transformers to those of `mynah.features.hubert`.
+
+    A file without the projection can still be heard with by version 2: it gets one of zeros.
+
+    Raises:
+        BadCheckpoint: It is not in that layout.
+    """
+    renamed: dict[str, Tensor] = {}
+    for key, value in state.items():
+        name = key.removeprefix("hubert.")
+        if layer := re.fullmatch(r"(encoder\.layers\.\d+\.)(.*)\.(weight|bias)", name):
+            renamed[f"{layer[1]}{_LAYER.get(layer[2], layer[2])}.{layer[3]}"] = value
+            continue
+        name = re.sub(r"^feature_extractor\.conv_layers\.(\d+)\.conv\.", r"feature_extractor.conv\1.", name)
+        for old, new in _FRONT.items():
+            if name.startswith(old):
+                name = new + name.removeprefix(old)
+                break
+        renamed[name] = value
+    try:
+        for number in {found[1] for name in renamed if (found := re.match(r"encoder\.layers\.(\d+)\.", name))}:
+            before = f"encoder.layers.{number}."
+            for kind in ("weight", "bias"):
+                parts = [renamed.pop(f"{before}attention.{part}_proj.{kind}") for part in "qkv"]
+                renamed[f"{before}self_attn.in_proj_{kind}"] = torch.cat(parts)
+        size = renamed["norm.weight"].shape[0]
+    except (KeyError, IndexError, RuntimeError) as error:
+        raise BadCheckpoint(f"{where}: holds no HuBERT in the layout of transformers") from error
+    renamed.setdefault("proj.weight", torch.zeros(WORDS["v1"], size))
+    renamed.setdefault("proj.bias", torch.zeros(len(renamed["proj.weight"])))
+    # Of these two only training has a use.
+    renamed.setdefault("masked_spec_embed", torch.zeros(size))
+    renamed["label_embedding.weight"] = torch.zeros(1, len(renamed["proj.weight"]))
+    return renamed
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    """A HuBERT whose layers are in another order has the same names."""
+    if not path.is_file():
+        return
+    try:
+        config = json.loads(path.read_text("utf-8"))
+        usual = not config.get("do_stable_layer_norm") and config.get("feat_extract_norm", "group") == "group"
+    except (ValueError, AttributeError, OSError, RecursionError) as error:
+        raise BadCheckpoint(f"{path}: cannot be read as a description of a HuBERT") from error
+    if not usual:
+        raise BadCheckpoint(f"{path}: is a HuBERT of another kind than the one that RVC hears with")
