@@ -5,7 +5,7 @@ import torch
 
 import mynah.separate.mynah as module
 from mynah.core.types import Audio
-from mynah.separate.mynah import Mynah, MynahOptions
+from mynah.separate.mynah import Mynah, MynahOptions, cautious
 from mynah.separate.mynah.net import MaskConfig, MaskNet, middle_and_side
 from mynah.separate.mynah.recipe import MaskRecipe
 from mynah.train.mixtures import Mixtures
@@ -40,7 +40,7 @@ def test_chunked_equals_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_mask_of_one_gives_the_mix_back(monkeypatch: pytest.MonkeyPatch) -> None:
     system, mix = Mynah.tiny(), noise(1.3)
-    monkeypatch.setattr(system, "_vocals", lambda spectrum, views: spectrum)
+    monkeypatch.setattr(system, "_vocals", lambda spectrum, options: spectrum)
     stems = system.separate(mix)
     # All but the highest bin, which no mask covers.
     assert stems["accompaniment"].samples.norm() < 0.1 * mix.samples.norm()
@@ -62,11 +62,20 @@ def test_how_loud_the_song_is_makes_no_difference() -> None:
 
 def test_more_views_are_an_average() -> None:
     system, mix = Mynah.tiny(), noise(1.0)
-    two = system.separate(mix, MynahOptions(views=2))["vocals"].samples
+    two = system.separate(mix, MynahOptions(views=2, caution=0))["vocals"].samples
     swapped = Audio(mix.samples.flip(0), mix.rate)
-    one = system.separate(mix)["vocals"].samples
-    other = system.separate(swapped)["vocals"].samples.flip(0)
+    one = system.separate(mix, MynahOptions(caution=0))["vocals"].samples
+    other = system.separate(swapped, MynahOptions(caution=0))["vocals"].samples.flip(0)
     assert torch.allclose(two, (one + other) / 2, atol=1e-6)
+
+
+def test_caution_takes_only_what_is_hardly_vocals() -> None:
+    mix = torch.ones(2, 3, 1, dtype=torch.complex64)
+    vocals = mix * torch.tensor([1.0, 0.5, 0.1])[None, :, None]  # all, half and a tenth of a bin
+    less = cautious(vocals, mix, 1.0)
+    assert torch.allclose(less, vocals * torch.tensor([1.0, 0.5, 0.1])[None, :, None], atol=1e-6)
+    assert torch.allclose(cautious(vocals, mix, 0.0), vocals, atol=1e-6)
+    assert not cautious(torch.zeros_like(mix), torch.zeros_like(mix), 1.0).any()
 
 
 def test_the_net_looks_no_further_than_it_says() -> None:
