@@ -253,19 +253,21 @@ def draw(found: Report, path: Path) -> Path:
     rows = found.singers
     figure = new_figure(path, 10.0, 1.5 + 1.1 * len(rows))
     left, right = figure.subplots(1, 2, width_ratios=(1, 2), squeeze=True)
-    places = range(len(rows))
-    left.barh(places, [singer.minutes for singer in rows], color="#cccccc", label="recorded")
-    left.barh(places, [singer.sung for singer in rows], color="#d1495b", label="sung")
+    places = [place - 0.45 for place in range(len(rows))]
+    left.barh(places, [singer.minutes for singer in rows], 0.7, color="#cccccc", label="recorded")
+    left.barh(places, [singer.sung for singer in rows], 0.7, color="#d1495b", label="sung")
     left.set_yticks(places, [singer.name.replace("$", r"\$") for singer in rows])
     left.set_xlabel("minutes")
-    left.invert_yaxis()
-    left.legend(frameon=False)
+    left.set_ylim(len(rows) - 0.9, -1.5)
+    left.legend(frameon=False, loc="upper left", ncols=2)
     numbers = range(LOWEST, HIGHEST + 1)
     for place, singer in enumerate(rows):
         most = max(singer.notes) or 1.0
-        right.fill_between(numbers, place, [place - 0.9 * count / most for count in singer.notes], step="mid")
+        right.fill_between(
+            numbers, place, [place - 0.9 * count / most for count in singer.notes], step="mid", color="#30638e"
+        )
     right.set_xticks([24, 36, 48, 60, 72, 84, 96], ["C1", "C2", "C3", "C4", "C5", "C6", "C7"])
     right.set_xlabel("note")
     right.set_yticks([])
-    right.set_ylim(len(rows) - 0.5, -1)
+    right.set_ylim(len(rows) - 0.9, -1.5)
     return save(figure, path)
