@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
@@ -90,7 +91,19 @@ class Engine(nn.Module):
     @torch.inference_mode()
     def answer(self, heard: Tensor, samples: int) -> Tensor:
         """The stems `[stem, channel, samples]` in the middle of what is heard, `[channel, time]`."""
-        return centred(self.net(heard[None])[0], samples)
+        with _frugal_attention():
+            return centred(self.net(heard[None])[0], samples)
+
+
+@contextmanager
+def _frugal_attention() -> Iterator[None]:
+    """Without torch's short cut, which writes out every weight of self-attention: on a CPU that is the longer way."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def engine_of(package: Package, what: str) -> Engine:
