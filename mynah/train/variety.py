@@ -29,7 +29,8 @@ def tinted(sound: Tensor, rate: int, dice: np.random.Generator, *, db: float = 4
     curve = torch.from_numpy(dice.normal(0, db, int(octaves[-1]) + 2).astype(np.float32))
     first = octaves.long()
     gain_db = torch.lerp(curve[first], curve[first + 1], octaves - first)
-    return torch.fft.irfft(spectrum * 10 ** (gain_db / 20), sound.shape[-1])
+    changed: Tensor = torch.fft.irfft(spectrum * 10 ** (gain_db / 20), sound.shape[-1])
+    return changed
 
 
 def placed(sound: Tensor, dice: np.random.Generator) -> Tensor:
@@ -60,5 +61,5 @@ def roomy(sound: Tensor, rate: int, dice: np.random.Generator) -> Tensor:
         tail[:, echo] += 0.3 * tail.norm() / channels**0.5
     tail = tail / tail.norm(dim=-1, keepdim=True).clamp_min(1e-6)
     size = 1 << (time + tail.shape[-1] - 1).bit_length()
-    wet = torch.fft.irfft(torch.fft.rfft(sound, size) * torch.fft.rfft(tail, size), size)[:, :time]
+    wet: Tensor = torch.fft.irfft(torch.fft.rfft(sound, size) * torch.fft.rfft(tail, size), size)[:, :time]
     return sound + float(10 ** (dice.uniform(-20, -3) / 20)) * wet
