@@ -53,7 +53,7 @@ class MynahOptions(Options):
         float,
         Field(
             ge=0,
-            le=3,
+            le=1,
             description="leave to the accompaniment what is hardly vocals: 0 as the net has it, more makes both stems "
             "cleaner of the band and thinner of faint vocals",
         ),
