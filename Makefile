@@ -23,10 +23,12 @@ check: $(DEV)  ## lint, format, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: $(DEV)  ## print the figures behind every claim (quality needs DATA=recordings and WHISPER=weights)
+bench: $(DEV)  ## print the figures behind every claim (quality needs DATA=recordings and WHISPER=weights, stems STEMS=songs and SONG=name)
 	@set -e; for name in startup speed memory_audio cover demucs_speed; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py; done
 	@if [ -n "$(DATA)" ]; then $(BIN)/python benchmarks/quality.py "$(DATA)" --whisper "$(WHISPER)" && $(BIN)/python benchmarks/adapt.py "$(DATA)"; \
 	else echo "== quality, adapt: not measured, say make bench DATA=recordings WHISPER=tiny.en.pt"; fi
+	@if [ -n "$(STEMS)" ]; then $(BIN)/python benchmarks/stems.py --data "$(STEMS)" --song "$(SONG)" && $(BIN)/python benchmarks/stems.py --hours 1; \
+	else echo "== stems: not measured, say make bench STEMS=songs SONG=name"; fi
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Mynah runs on Python 3.11, 3.12 or 3.13, and $(PYTHON) is " + sys.version.split()[0] + ": say make PYTHON=python3.12")'
