@@ -49,13 +49,11 @@ def full(name: str, verb: str = "") -> str:
         >>> full("one", "convert"), full("sing/two", "convert")
         ('convert/one', 'sing/two')
     """
-    if "/" in name:
-        return name
-    if verb:
-        return f"{verb}/{name}"
-    from mynah.core.registry import names
+    from mynah.core import registry
 
-    several = [each for each in names() if each.partition("/")[2] == name]
+    if verb or "/" in name:
+        return registry.full(name, verb)
+    several = [each for each in registry.names() if each.partition("/")[2] == name]
     if len(several) > 1:
         raise BadOption(f"there are {' and '.join(several)}: say which")
     return several[0] if several else name

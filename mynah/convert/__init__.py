@@ -60,10 +60,10 @@ def convert(
         >>> convert(note, Voice("anybody", range_hz=(80, 800)), system="hum", transpose=12).seconds
         1.0
     """
-    from mynah.core.registry import find
+    from mynah.core.registry import find, full
     from mynah.core.verbs import options_of
 
-    name = f"convert/{system}"
+    name = full(system, "convert")
     chosen = options_of(find(name), "convert").of(**options)
     if isinstance(voice, str):
         from mynah.voices.library import find as find_voice

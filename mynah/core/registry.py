@@ -34,6 +34,17 @@ def names() -> dict[str, str]:
     return found | {name: f"plugin {point.value}" for name, point in _plugins().items()}
 
 
+def full(name: str, verb: str) -> str:
+    """A system's name with its verb, which may be left out where only one verb is meant.
+
+    Example:
+
+        >>> full("hum", "convert"), full("sing/hum", "convert")
+        ('convert/hum', 'sing/hum')
+    """
+    return name if "/" in name else f"{verb}/{name}"
+
+
 def find(name: str) -> type[System[Any]]:
     """The system class behind a name such as `convert/rvc`.
 

@@ -40,10 +40,10 @@ def separate(song: Audio | Path | str, *, system: str = DEFAULT, device: str = "
         BadOption: One line for each option that does not exist or is out of bounds.
     """
     from mynah.audio.files import read
-    from mynah.core.registry import find
+    from mynah.core.registry import find, full
     from mynah.core.verbs import options_of
 
-    name = f"separate/{system}"
+    name = full(system, "separate")
     chosen = options_of(find(name), "separate").of(**options)
     stems: Stems = loaded(name, device).separate(read(song) if isinstance(song, Path | str) else song, chosen)
     return stems

@@ -27,7 +27,7 @@ from mynah.catalog.weights import locate
 from mynah.convert.rvc import hear, published
 from mynah.convert.rvc.hear import Ears
 from mynah.convert.rvc.net import SPREAD, Singer
-from mynah.convert.rvc.rendering import drawn, levelled, protected, render
+from mynah.convert.rvc.rendering import levelled, protected, render
 from mynah.convert.rvc.sizes import DecoderConfig, NetConfig
 from mynah.core.errors import BadAudio, BadOption, BadVoice
 from mynah.core.system import Card, System
@@ -37,11 +37,13 @@ from mynah.features.grid import onto_grid
 from mynah.features.hubert import HOP, RATE, Hubert, HubertConfig
 from mynah.features.melody import semitones_to_fit
 from mynah.features.pitch import pitch as track
+from mynah.features.retrieval import drawn
 from mynah.nets.normed import folded
 
 NAME = "convert/rvc"
 LOWEST_HZ = 48  # what is below is rumble, and the original takes it off
 LOUDEST = 0.95
+NEIGHBOURS = 8  # frames of the target that retrieval averages, as in the original
 
 
 @dataclass(frozen=True)
@@ -229,7 +231,7 @@ class Rvc(System[Config]):
             count = piece.shape[-1]
             if bank is not None and len(bank):
                 here = share if isinstance(share, float) else share[done : done + count]
-                piece = drawn(piece.T, bank.float(), here).T
+                piece = drawn(piece.T, bank.float(), here, NEIGHBOURS).T
             done += count
             yield piece.repeat_interleave(2, -1)
 

@@ -15,14 +15,11 @@ from torch import Tensor
 
 from mynah.audio.chunks import crossfade, map_chunks
 from mynah.convert.rvc.net import Singer
+from mynah.nets.numbered import keep_memory, numbered, white
 
 WINDOW, OVERLAP = 2500, 200  # frames that the prior hears at once, and that two windows share
 STRETCH = 512  # frames that are decoded at a time
-NEIGHBOURS = 8  # frames of the target that retrieval averages, as in the original
-_BLOCK = 100  # frames of noise that are drawn together
-_ROWS = 1024  # frames that are compared at a time
 _FLOOR = 1e-6  # of loudness
-_HEAP = (1 << 23) - 4096  # floats: just below the size above which glibc never keeps memory
 
 
 def render(
@@ -40,10 +37,7 @@ def render(
     """
     config, device, hop = singer.config, voice.device, singer.config.decoder.hop
     turns = None if pitch is None else singer.dec.m_source.turns(pitch[None])[0]
-    if device.type == "cpu":
-        # The C library keeps what is freed once it was given back something as large; otherwise the system clears the
-        # same pages over and over, which takes as long as the arithmetic.
-        torch.empty(_HEAP)
+    keep_memory(device)
 
     def expected(window: Tensor) -> Tensor:
         number = window[-1].long()
@@ -59,53 +53,9 @@ def render(
             source = singer.dec.m_source(pitch[number].to(device)[None], hiss, turns[number].to(device)[None])
         return singer.dec(window[None, :-1].to(device), voice[None], source)[0, 0].cpu()
 
-    latents = crossfade(expected, _numbered(frames), chunk=WINDOW, overlap=OVERLAP)
+    latents = crossfade(expected, numbered(frames), chunk=WINDOW, overlap=OVERLAP)
     around = singer.dec.reach()
     yield from map_chunks(sung, latents, chunk=STRETCH, left=around, right=around, ratio=hop)
-
-
-def white(number: Tensor, size: int, seed: int) -> Tensor:
-    """White noise `[size, frame]` of variance one that depends on the numbers of the frames and the seed alone.
-
-    Example:
-
-        >>> torch.equal(white(torch.arange(90, 130), 2, 0), white(torch.arange(200), 2, 0)[:, 90:130])
-        True
-    """
-    first, last = int(number[0]) // _BLOCK, int(number[-1]) // _BLOCK
-    drawn = [
-        torch.randn(_BLOCK, size, generator=torch.Generator().manual_seed((seed * 1_000_003 + block) % 2**63))
-        for block in range(first, last + 1)
-    ]
-    return torch.cat(drawn)[number - first * _BLOCK].T
-
-
-def drawn(frames: Tensor, bank: Tensor, share: Tensor | float) -> Tensor:
-    """Frames, drawn toward the nearest ones of a bank, which count by the inverse square of their squared distance.
-
-    The search is exact, where the original looks into one cell of an index only; and a frame that is in the bank
-    itself, which has no distance at all, stays where it is instead of becoming NaN.
-
-    Args:
-        frames: `[frame, size]`.
-        bank: `[frame, size]`, at least one.
-        share: 0 leaves them alone, 1 puts the bank's in their place; a number, or one for each frame `[frame, 1]`.
-
-    Example:
-
-        >>> bank = torch.tensor([[0.0], [10.0]])
-        >>> drawn(torch.tensor([[4.0], [10.0]]), bank, 0.5).T
-        tensor([[ 2.8247, 10.0000]])
-    """
-    moved = []
-    squares = bank.square().sum(1)
-    for rows in frames.split(_ROWS):
-        nearest = bank[(squares - 2 * rows @ bank.T).topk(min(NEIGHBOURS, len(bank)), largest=False).indices]
-        # Once more and exactly, because the difference of two large numbers is not.
-        distance = (nearest - rows[:, None]).square().sum(2).clamp(min=1e-6)
-        weight = distance.min(1, keepdim=True).values.div(distance).square()
-        moved.append((nearest * (weight / weight.sum(1, keepdim=True))[..., None]).sum(1))
-    return frames + (torch.cat(moved) - frames) * share
 
 
 def protected(share: float, pitch: Tensor | None, protect: float) -> Tensor | float:
@@ -154,12 +104,3 @@ def _rms(wave: Tensor, rate: int) -> Tensor:
     half = rate // 2
     around = F.pad(wave.square()[None, None], (half, half + -len(wave) % half))
     return F.avg_pool1d(around, 2 * half, half)[0, 0].sqrt()
-
-
-def _numbered(frames: Iterable[Tensor]) -> Iterator[Tensor]:
-    """With the number of each frame below it: exact up to two days of song."""
-    first = 0
-    for piece in frames:
-        number = torch.arange(first, first + piece.shape[-1], dtype=torch.float32)
-        yield torch.cat([piece, number[None]])
-        first += piece.shape[-1]

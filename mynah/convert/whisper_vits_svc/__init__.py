@@ -29,7 +29,6 @@ from mynah.convert.whisper_vits_svc import published
 from mynah.convert.whisper_vits_svc.hear import Ears, OwnEars, PublishedEars
 from mynah.convert.whisper_vits_svc.net import Singer
 from mynah.convert.whisper_vits_svc.rendering import melody_of, render
-from mynah.convert.whisper_vits_svc.retrieval import drawn
 from mynah.convert.whisper_vits_svc.share import tuned
 from mynah.convert.whisper_vits_svc.sizes import DecoderConfig, NetConfig
 from mynah.core.errors import BadAudio, BadCheckpoint, BadOption
@@ -42,6 +41,7 @@ from mynah.features.content import HOP, RATE, ContentConfig, ContentStudent
 from mynah.features.grid import onto_grid
 from mynah.features.melody import semitones_to_fit
 from mynah.features.pitch import pitch as track
+from mynah.features.retrieval import drawn
 from mynah.features.speaker import SpeakerConfig, VoiceEncoder
 from mynah.nets.normed import folded
 

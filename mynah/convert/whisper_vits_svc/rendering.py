@@ -16,11 +16,10 @@ from torch import Tensor
 from mynah.audio.chunks import crossfade, map_chunks
 from mynah.convert.whisper_vits_svc.net import Singer
 from mynah.convert.whisper_vits_svc.source import HARMONICS
+from mynah.nets.numbered import keep_memory, numbered, white
 
 WINDOW, OVERLAP = 2500, 200  # frames that the prior hears at once, and that two windows share
 STRETCH = 512  # frames that are decoded at a time
-_BLOCK = 100  # frames of noise that are drawn together
-_HEAP = (1 << 23) - 4096  # floats: just below the size above which glibc never keeps memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +60,7 @@ def render(
     config, device = singer.config, voice.device
     hop = config.decoder.hop
     voice = voice[None]
-    _keep_memory(device)
+    keep_memory(device)
 
     def expected(window: Tensor) -> Tensor:
         content, number = window[:-1].to(device), window[-1].long()
@@ -87,41 +86,6 @@ def render(
         )
         return singer.dec(window[None, :-1].to(device), source, voice)[0, 0].cpu()
 
-    latents = crossfade(expected, _numbered(frames), chunk=WINDOW, overlap=OVERLAP)
+    latents = crossfade(expected, numbered(frames), chunk=WINDOW, overlap=OVERLAP)
     around = singer.dec.reach()
     yield from map_chunks(sung, latents, chunk=STRETCH, left=around, right=around, ratio=hop)
-
-
-def white(number: Tensor, size: int, seed: int) -> Tensor:
-    """White noise `[size, frame]` of variance one that depends on the numbers of the frames and the seed alone.
-
-    Example:
-
-        >>> torch.equal(white(torch.arange(90, 130), 2, 0), white(torch.arange(200), 2, 0)[:, 90:130])
-        True
-    """
-    first, last = int(number[0]) // _BLOCK, int(number[-1]) // _BLOCK
-    drawn = [
-        torch.randn(_BLOCK, size, generator=torch.Generator().manual_seed((seed * 1_000_003 + block) % 2**63))
-        for block in range(first, last + 1)
-    ]
-    return torch.cat(drawn)[number - first * _BLOCK].T
-
-
-def _numbered(frames: Iterable[Tensor]) -> Iterator[Tensor]:
-    """With the number of each frame below it: exact up to two days of song."""
-    first = 0
-    for piece in frames:
-        number = torch.arange(first, first + piece.shape[-1], dtype=torch.float32)
-        yield torch.cat([piece, number[None]])
-        first += piece.shape[-1]
-
-
-def _keep_memory(device: torch.device) -> None:
-    """Have the C library keep what is freed instead of giving it back to the system after every step of the decoder.
-
-    Glibc adapts to the largest thing that it was ever given back. Having the system clear the same pages over and over
-    takes longer than all the arithmetic.
-    """
-    if device.type == "cpu":
-        torch.empty(_HEAP)

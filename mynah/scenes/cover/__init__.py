@@ -72,7 +72,7 @@ def cover(
         NoSpace: The disk is full; steps that were finished stay.
     """
     from mynah.convert import DEFAULT as CONVERTER
-    from mynah.core.registry import find
+    from mynah.core.registry import find, full
     from mynah.core.verbs import options_of
     from mynah.scenes.cover.making import covered
     from mynah.scenes.cover.options import CoverOptions
@@ -96,17 +96,6 @@ def cover(
         installed()
     engines = Engines(separator, converter, separating, converting, voice, device)
     return covered(song, out, chosen, engines, replace or {}, stems=stems, work=work, bits=bits, progress=progress)
-
-
-def full(name: str, verb: str) -> str:
-    """A system as the registry names it; the verb may be left out.
-
-    Example:
-
-        >>> full("hum", "convert")
-        'convert/hum'
-    """
-    return name if "/" in name else f"{verb}/{name}"
 
 
 class _Cover(ModuleType):

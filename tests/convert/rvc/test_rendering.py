@@ -5,8 +5,10 @@ import torch
 
 from mynah.convert.rvc.decoder import Decoder, Source
 from mynah.convert.rvc.net import Singer
-from mynah.convert.rvc.rendering import drawn, levelled, protected, render, white
+from mynah.convert.rvc.rendering import levelled, protected, render
 from mynah.convert.rvc.sizes import DecoderConfig, NetConfig
+from mynah.features.retrieval import drawn
+from mynah.nets.numbered import white
 
 DECODER = DecoderConfig(16_000, 32, (5, 4, 4, 2), (9, 8, 8, 4), (3, 7), ((1, 3), (1, 3)))
 
@@ -70,7 +72,7 @@ def test_retrieval_weighs_eight_by_inverse_square_distance() -> None:
     score, place = distance.topk(8, largest=False)
     weight = (1 / score).square()
     wanted = (bank[place] * (weight / weight.sum(1, keepdim=True))[..., None]).sum(1)
-    torch.testing.assert_close(drawn(frames, bank, 0.75), 0.75 * wanted + 0.25 * frames)
+    torch.testing.assert_close(drawn(frames, bank, 0.75, 8), 0.75 * wanted + 0.25 * frames)
 
 
 def test_protection_keeps_voiceless_frames_as_they_are() -> None:

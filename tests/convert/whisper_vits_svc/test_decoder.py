@@ -1,12 +1,12 @@
 import torch
 import torch.nn.functional as F
 
-from mynah.convert.whisper_vits_svc import rendering
 from mynah.convert.whisper_vits_svc.decoder import PIECE_FRAMES, Decoder
 from mynah.convert.whisper_vits_svc.sizes import DecoderConfig
 from mynah.convert.whisper_vits_svc.snake import Snake, kaiser_sinc
 from mynah.convert.whisper_vits_svc.source import Source
 from mynah.nets.normed import folded
+from mynah.nets.numbered import white
 
 SMALL = DecoderConfig(channels=32, rates=(10, 8, 4), up_kernels=(20, 16, 8), kernels=(3, 5), dilations=(1, 3))
 
@@ -97,7 +97,7 @@ def test_it_looks_no_further_than_it_says() -> None:
 
 
 def test_noise_belongs_to_its_place() -> None:
-    whole = rendering.white(torch.arange(500), 4, seed=3)
-    assert torch.equal(rendering.white(torch.arange(237, 401), 4, seed=3), whole[:, 237:401])
-    assert not torch.equal(rendering.white(torch.arange(500), 4, seed=4), whole)
+    whole = white(torch.arange(500), 4, seed=3)
+    assert torch.equal(white(torch.arange(237, 401), 4, seed=3), whole[:, 237:401])
+    assert not torch.equal(white(torch.arange(500), 4, seed=4), whole)
     assert abs(whole.std() - 1) < 0.05

@@ -6,10 +6,10 @@ import torch
 
 from mynah.convert.whisper_vits_svc import WhisperVitsSvc, WhisperVitsSvcOptions, _glided
 from mynah.convert.whisper_vits_svc.rendering import melody_of, render
-from mynah.convert.whisper_vits_svc.retrieval import drawn
 from mynah.core.errors import BadAudio, BadVoice
 from mynah.core.types import Audio, Contour, Voice
 from mynah.features import speaker
+from mynah.features.retrieval import drawn
 
 Options = WhisperVitsSvcOptions
 

@@ -8,7 +8,7 @@ from torch import Tensor
 _ROWS = 1024  # frames that are compared at a time
 
 
-def drawn(frames: Tensor, bank: Tensor, share: float, neighbours: int = 3) -> Tensor:
+def drawn(frames: Tensor, bank: Tensor, share: Tensor | float, neighbours: int = 3) -> Tensor:
     """Frames, drawn toward the nearest ones of a bank.
 
     The nearest ones count by the inverse square of their squared distance, as in RVC. The search is exact, where the
@@ -17,7 +17,7 @@ def drawn(frames: Tensor, bank: Tensor, share: float, neighbours: int = 3) -> Te
     Args:
         frames: `[frame, size]`.
         bank: `[frame, size]`, at least one.
-        share: 0 leaves them alone, 1 puts the bank's in their place.
+        share: 0 leaves them alone, 1 puts the bank's in their place; a number, or one for each frame `[frame, 1]`.
         neighbours: How many are averaged.
 
     Returns:
@@ -37,6 +37,5 @@ def drawn(frames: Tensor, bank: Tensor, share: float, neighbours: int = 3) -> Te
         # Once more and exactly, because a frame that is in the bank itself has no distance at all.
         distance = (nearest - rows[:, None]).square().sum(2).clamp(min=1e-6)
         weight = distance.min(1, keepdim=True).values.div(distance).square()
-        weight = weight / weight.sum(1, keepdim=True)
-        moved.append(torch.lerp(rows, (nearest * weight[..., None]).sum(1), share))
-    return torch.cat(moved) if moved else frames
+        moved.append((nearest * (weight / weight.sum(1, keepdim=True))[..., None]).sum(1))
+    return frames + (torch.cat(moved) - frames) * share
