@@ -68,7 +68,7 @@ class Voice:
 
     Attributes:
         name: As listed in the voice library.
-        range_hz: Lowest and highest comfortable pitch, measured at enrolment.
+        range_hz: Lowest and highest comfortable pitch, measured at enrolment; `(0, 0)` where nobody knows.
         clips: The recordings that the voice was enrolled from; empty for a shipped one.
         embedding: Shape `[feature]`, unit length, of the voice encoder named in `encoder`.
         encoder: Which voice encoder made the embedding; vectors of different encoders cannot be compared.

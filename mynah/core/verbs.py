@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar, get_args, get_type_hints, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -79,6 +80,38 @@ class Converts(Protocol[AnyOptions]):
     """Gives a recording another voice and keeps its words, melody and length."""
 
     def convert(self, source: Audio, voice: Voice, options: AnyOptions | None = None) -> Audio: ...
+
+
+Files = Mapping[Path, Any]
+"""Somebody's files and what each holds: a checkpoint's tree, with tensors that have a shape but no data (torch's device
+`meta`); what a JSON says; None for an index of vectors. All were read without running anything."""
+
+
+@runtime_checkable
+class Adopts(Protocol):
+    """A system whose voices communities share as files; `mynah import` asks every such one and knows none by name."""
+
+    @classmethod
+    def recognises(cls, files: Files) -> bool:
+        """Whether a voice of this system is among the files, told by keys and shapes, not by what a file is called."""
+        ...
+
+    @classmethod
+    def adopt(cls, files: Files, into: Path) -> Voice:
+        """Check the files' data and write what `convert` needs as `into / "weights.safetensors"`, description included.
+
+        Args:
+            files: As `recognises` accepted them; they stay as they are.
+            into: An empty folder, which becomes the voice's home.
+
+        Returns:
+            A voice with `weights`, and with a `bank` where an index came along. Name, system and terms are filled in by
+            whoever asks; `range_hz` is `(0, 0)` where the files do not tell it.
+
+        Raises:
+            BadCheckpoint: Damaged, of an unknown layout, or not numbers; the message names the file and says why.
+        """
+        ...
 
 
 @runtime_checkable
