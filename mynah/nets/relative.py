@@ -66,17 +66,19 @@ class RelativeAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two convolutions with a ReLU between them."""
+    """Two convolutions with a ReLU between them; causal ones look back only."""
 
-    def __init__(self, channels: int, hidden: int, kernel: int, dropout: float = 0.0) -> None:
+    def __init__(self, channels: int, hidden: int, kernel: int, dropout: float = 0.0, *, causal: bool = False) -> None:
         super().__init__()
-        self.conv_1 = nn.Conv1d(channels, hidden, kernel, padding=kernel // 2)
-        self.conv_2 = nn.Conv1d(hidden, channels, kernel, padding=kernel // 2)
+        around = kernel - 1 if causal else kernel // 2
+        self.conv_1 = nn.Conv1d(channels, hidden, kernel, padding=around)
+        self.conv_2 = nn.Conv1d(hidden, channels, kernel, padding=around)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = self.dropout(self.conv_1(x * mask).relu())
-        return self.conv_2(x * mask) * mask
+        frames = x.shape[-1]  # what looks ahead lies behind the end, and is cut off
+        x = self.dropout(self.conv_1(x * mask)[..., :frames].relu())
+        return self.conv_2(x * mask)[..., :frames] * mask
 
 
 class RelativeEncoder(nn.Module):

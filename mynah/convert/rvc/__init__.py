@@ -24,8 +24,7 @@ from torch import Tensor, nn
 from mynah.audio.resample import resample
 from mynah.catalog.checkpoint import load_strict
 from mynah.catalog.weights import locate
-from mynah.convert.rvc import hear, published
-from mynah.convert.rvc.hear import Ears
+from mynah.convert.rvc import published
 from mynah.convert.rvc.net import SPREAD, Singer
 from mynah.convert.rvc.rendering import levelled, protected, render
 from mynah.convert.rvc.sizes import DecoderConfig, NetConfig
@@ -33,6 +32,8 @@ from mynah.core.errors import BadAudio, BadOption, BadVoice
 from mynah.core.system import Card, System
 from mynah.core.types import Audio, Contour, Voice
 from mynah.core.verbs import Options
+from mynah.features import contentvec
+from mynah.features.contentvec import Ears
 from mynah.features.grid import onto_grid
 from mynah.features.hubert import HOP, RATE, Hubert, HubertConfig
 from mynah.features.melody import semitones_to_fit
@@ -129,14 +130,14 @@ class Rvc(System[Config]):
             weights: Path of the file; with `"default"` every voice brings its own.
             device: Where it runs.
             content: Folder or file of ContentVec in the layout of transformers; by default it is looked for in
-                `mynah.convert.rvc.hear.place()` when the first recording is to be heard.
+                `mynah.features.contentvec.place()` when the first recording is to be heard.
 
         Raises:
             BadOption: No such file.
             BadCheckpoint: Damaged, hostile, or of another system.
             Offline: ContentVec was named and is not there.
         """
-        ears = None if content is None else hear.load(content, device=device)
+        ears = None if content is None else contentvec.load(content, device=device)
         if weights == "default":
             return cls(Config(), ears, device=device)
         path = locate(weights, cls.card.weights)
@@ -218,7 +219,7 @@ class Rvc(System[Config]):
     ) -> Iterator[Tensor]:
         """Content at 100 frames a second, drawn toward the target's own."""
         if self.ears is None:
-            self.ears = hear.load(device=self.device)
+            self.ears = contentvec.load(device=self.device)
         share = protected(options.retrieval, heard, options.protect)
         bank = voice.bank if options.retrieval else None
         if bank is not None and bank.shape[1:] != (singer.config.words,):
@@ -227,7 +228,7 @@ class Rvc(System[Config]):
                 f"{singer.config.words}: the index belongs to another version of the model"
             )
         done = 0
-        for piece in self.ears.frames([wave], singer.config.version):
+        for piece in self.ears.frames([wave], projected=singer.config.version == "v1"):
             count = piece.shape[-1]
             if bank is not None and len(bank):
                 here = share if isinstance(share, float) else share[done : done + count]

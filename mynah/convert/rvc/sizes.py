@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
-STEPS = 256  # of pitch
+from mynah.features.contentvec import PROJECTED, WHOLE
+from mynah.nets.nsf import DecoderConfig
+from mynah.nets.vits import STEPS
+
+__all__ = ["FRAMES_PER_SECOND", "PUBLISHED", "STEPS", "WORDS", "DecoderConfig", "NetConfig", "published"]
+
 FRAMES_PER_SECOND = 100
-WORDS = {"v1": 256, "v2": 768}  # size of the content that each version hears
-
-
-@dataclass(frozen=True)
-class DecoderConfig:
-    """Of the decoder.
-
-    Attributes:
-        rate: Of the sound in Hz.
-        channels: Behind the first convolution; every stage halves them.
-        rates: By which the stages multiply the number of samples.
-        up_kernels: Of the convolutions that do it.
-        kernels: Of the blocks that stand beside each other in a stage.
-        dilations: Of each of those blocks.
-    """
-
-    rate: int = 40_000
-    channels: int = 512
-    rates: tuple[int, ...] = (10, 10, 2, 2)
-    up_kernels: tuple[int, ...] = (16, 16, 4, 4)
-    kernels: tuple[int, ...] = (3, 7, 11)
-    dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
-
-    @property
-    def hop(self) -> int:
-        """Samples per frame."""
-        return math.prod(self.rates)
+WORDS = {"v1": PROJECTED, "v2": WHOLE}  # size of the content that each version hears
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from mynah.convert.rvc.decoder import Decoder, Source
 from mynah.convert.rvc.net import Singer
 from mynah.convert.rvc.rendering import levelled, protected, render
 from mynah.convert.rvc.sizes import DecoderConfig, NetConfig
 from mynah.features.retrieval import drawn
+from mynah.nets.nsf import Decoder, Source
 from mynah.nets.numbered import white
 
 DECODER = DecoderConfig(16_000, 32, (5, 4, 4, 2), (9, 8, 8, 4), (3, 7), ((1, 3), (1, 3)))

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from mynah.catalog.checkpoint import to_safetensors
-from mynah.convert.rvc import Config, Rvc, RvcOptions, hear, published
+from mynah.convert.rvc import Config, Rvc, RvcOptions, published
 from mynah.convert.rvc.net import Singer
 from mynah.convert.rvc.sizes import DecoderConfig, NetConfig
 from mynah.core.errors import BadAudio, BadCheckpoint, BadOption, BadVoice, Offline
 from mynah.core.types import Audio, Contour, Voice
+from mynah.features.contentvec import Ears
 from mynah.features.hubert import Hubert, HubertConfig
 
 SOMEBODY = Voice("somebody", range_hz=(110.0, 440.0))
@@ -73,12 +74,12 @@ def model(tmp_path: Path, *, pitched: bool) -> Path:
     return tmp_path / "singer.pth"
 
 
-def ears() -> hear.Ears:
+def ears() -> Ears:
     """As wide as ContentVec at the end, and small before."""
     config = HubertConfig(channels=4, size=8, layers=1, heads=1, hidden=8, kernel=4, groups=1, units=256, labels=1)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return hear.Ears(Hubert(config).eval().requires_grad_(False))
+        return Ears(Hubert(config).eval().requires_grad_(False))
 
 
 @pytest.mark.parametrize("pitched", [True, False])

@@ -1,7 +1,7 @@
-"""What RVC hears with: ContentVec, a HuBERT that was taught to leave the speaker out, fifty frames a second.
+"""ContentVec: a HuBERT that was taught to leave the speaker out, fifty frames a second.
 
-Papers: Qian et al., arXiv 2204.09224; Hsu et al., arXiv 2106.07447. Version 1 hears the ninth layer through the
-projection, version 2 the last layer as it is.
+Papers: Qian et al., arXiv 2204.09224; Hsu et al., arXiv 2106.07447. Converters hear either the ninth layer through the
+projection, or the last layer as it is.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from torch import Tensor
 from mynah.audio.chunks import crossfade
 from mynah.catalog.checkpoint import load_foreign
 from mynah.catalog.home import home
-from mynah.convert.rvc.sizes import WORDS
 from mynah.core.errors import BadCheckpoint, Offline
 from mynah.features.hubert import HOP, RATE, WINDOW, Hubert, from_state
 
 STRETCH, OVERLAP = 15 * RATE, 2 * RATE  # samples that are heard at once, and that two stretches share
-FIRST_LAYERS = 9  # that version 1 hears
+FIRST_LAYERS = 9  # that the projection listens to
+PROJECTED, WHOLE = 256, 768  # sizes of a frame: behind the projection, and of the last layer
 FILES = ("model.safetensors", "pytorch_model.bin")
 PAGE = "https://huggingface.co/lengyue233/content-vec-best"
 _LAYER = {
@@ -46,30 +46,30 @@ _FRONT = {
 
 
 class Ears:
-    """A HuBERT, listened to as RVC does."""
+    """A HuBERT, listened to as converters do."""
 
     def __init__(self, net: Hubert) -> None:
         self.net = net
 
-    def frames(self, wave: Iterable[Tensor], version: str) -> Iterator[Tensor]:
+    def frames(self, wave: Iterable[Tensor], *, projected: bool) -> Iterator[Tensor]:
         """Content `[size, frame]` in pieces, one frame for every 20 ms that 16 kHz sound in pieces `[time]` has begun.
 
         Args:
             wave: Of any length; it is heard in stretches of 15 s that are faded into each other.
-            version: `"v1"` or `"v2"`.
+            projected: The ninth layer through the projection, not the last layer.
         """
 
         def heard(stretch: Tensor) -> Tensor:
             filled = F.pad(stretch, (0, -len(stretch) % HOP + WINDOW - HOP)).to(self.net.proj.weight.device)
-            if version == "v1":
+            if projected:
                 return self.net.proj(self.net.states(filled[None], FIRST_LAYERS))[0].T.cpu()
             return self.net.states(filled[None])[0].T.cpu()
 
         return crossfade(heard, wave, chunk=STRETCH, overlap=OVERLAP, ratio=Fraction(1, HOP))
 
-    def size(self, version: str) -> int:
-        """Of the content that a version hears."""
-        return self.net.config.units if version == "v1" else self.net.config.size
+    def size(self, *, projected: bool) -> int:
+        """Of a frame."""
+        return self.net.config.units if projected else self.net.config.size
 
 
 def place() -> Path:
@@ -93,8 +93,8 @@ def load(folder: Path | str | None = None, *, device: str = "cpu") -> Ears:
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is None:
         raise Offline(
-            f"RVC hears with ContentVec, which is not in {folder}: download {FILES[1]} and config.json (about 380 MB) "
-            f"from {PAGE} and put them there; on a machine without a network, carry them over by hand"
+            f"this converter hears with ContentVec, which is not in {folder}: download {FILES[1]} and config.json "
+            f"(about 380 MB) from {PAGE} and put them there; on a machine without a network, carry them over by hand"
         )
     _refuse_other_kinds(path.with_name("config.json"))
     held = load_foreign(path)
@@ -102,15 +102,15 @@ def load(folder: Path | str | None = None, *, device: str = "cpu") -> Ears:
     for name, weight in net.named_parameters():
         if not weight.isfinite().all():
             raise BadCheckpoint(f"{path}: {name} holds values that are not numbers (NaN or infinite)")
-    if (net.config.units, net.config.size) != (WORDS["v1"], WORDS["v2"]):
-        raise BadCheckpoint(f"{path}: is a HuBERT of another size than the one that RVC hears with")
+    if (net.config.units, net.config.size) != (PROJECTED, WHOLE):
+        raise BadCheckpoint(f"{path}: is a HuBERT of another size than ContentVec")
     return Ears(net.to(device))
 
 
 def remap(state: Mapping[str, Tensor], where: object = "the checkpoint") -> dict[str, Tensor]:
     """From the names of transformers to those of `mynah.features.hubert`.
 
-    A file without the projection can still be heard with by version 2: it gets one of zeros.
+    A file without the projection can still be heard with by its last layer: it gets a projection of zeros.
 
     Raises:
         BadCheckpoint: It is not in that layout.
@@ -136,7 +136,7 @@ def remap(state: Mapping[str, Tensor], where: object = "the checkpoint") -> dict
         size = renamed["norm.weight"].shape[0]
     except (KeyError, IndexError, RuntimeError) as error:
         raise BadCheckpoint(f"{where}: holds no HuBERT in the layout of transformers") from error
-    renamed.setdefault("proj.weight", torch.zeros(WORDS["v1"], size))
+    renamed.setdefault("proj.weight", torch.zeros(PROJECTED, size))
     renamed.setdefault("proj.bias", torch.zeros(len(renamed["proj.weight"])))
     # Of these two only training has a use.
     renamed.setdefault("masked_spec_embed", torch.zeros(size))
@@ -154,4 +154,4 @@ def _refuse_other_kinds(path: Path) -> None:
     except (ValueError, AttributeError, OSError, RecursionError) as error:
         raise BadCheckpoint(f"{path}: cannot be read as a description of a HuBERT") from error
     if not usual:
-        raise BadCheckpoint(f"{path}: is a HuBERT of another kind than the one that RVC hears with")
+        raise BadCheckpoint(f"{path}: is a HuBERT of another kind than ContentVec")

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mynah.convert.rvc import hear
 from mynah.core.errors import BadCheckpoint, Offline
+from mynah.features import contentvec
 from mynah.features.hubert import HOP, RATE, Hubert, HubertConfig, from_state
 
 SIZE, HIDDEN, UNITS = 128, 32, 24
@@ -74,7 +74,7 @@ def probe(x: Tensor) -> list[float]:
 
 
 def small() -> Hubert:
-    return from_state(hear.remap(filled(3)))
+    return from_state(contentvec.remap(filled(3)))
 
 
 @torch.inference_mode()
@@ -82,7 +82,7 @@ def test_layers_are_what_transformers_hears() -> None:
     wave = 0.1 * torch.from_numpy(np.random.default_rng(9).standard_normal((1, 4000), dtype="f4"))
     net = small()
     assert probe(net.states(wave)) == pytest.approx(LAST, abs=1e-5)
-    assert probe(net.proj(net.states(wave, hear.FIRST_LAYERS))) == pytest.approx(NINTH, abs=2e-5)
+    assert probe(net.proj(net.states(wave, contentvec.FIRST_LAYERS))) == pytest.approx(NINTH, abs=2e-5)
 
 
 def test_both_spellings_of_weight_norm_are_one_net() -> None:
@@ -92,35 +92,35 @@ def test_both_spellings_of_weight_norm_are_one_net() -> None:
         state[f"{before}parametrizations.weight.original{number}"] = state.pop(f"{before}weight_{part}")
     renamed = {f"hubert.{name}": value for name, value in state.items()}
     ours = small().state_dict()
-    assert all(value.equal(ours[name]) for name, value in from_state(hear.remap(renamed)).state_dict().items())
+    assert all(value.equal(ours[name]) for name, value in from_state(contentvec.remap(renamed)).state_dict().items())
 
 
 @pytest.mark.parametrize("samples", [1, HOP, 5 * HOP + 1, 16 * RATE + 3])
 @torch.inference_mode()
 def test_there_is_a_frame_for_every_20_ms_begun(samples: int) -> None:
     config = HubertConfig(channels=4, size=8, layers=1, heads=1, hidden=8, kernel=4, groups=1, units=3, labels=1)
-    ears = hear.Ears(Hubert(config).eval())
-    for version in ("v1", "v2"):
-        pieces = list(ears.frames([torch.randn(samples)], version))
-        assert torch.cat(pieces, -1).shape == (ears.size(version), -(-samples // HOP))
+    ears = contentvec.Ears(Hubert(config).eval())
+    for projected in (True, False):
+        pieces = list(ears.frames([torch.randn(samples)], projected=projected))
+        assert torch.cat(pieces, -1).shape == (ears.size(projected=projected), -(-samples // HOP))
 
 
 def test_what_is_missing_is_said_with_where_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(Offline, match=r"pytorch_model\.bin and config\.json \(about 380 MB\) from https://"):
-        hear.load(tmp_path)
+        contentvec.load(tmp_path)
 
 
 def test_other_nets_are_refused(tmp_path: Path) -> None:
     save_file(filled(3), tmp_path / "model.safetensors")
     with pytest.raises(BadCheckpoint, match="another size"):
-        hear.load(tmp_path)
+        contentvec.load(tmp_path)
     (tmp_path / "config.json").write_text('{"do_stable_layer_norm": true}')
     with pytest.raises(BadCheckpoint, match="another kind"):
-        hear.load(tmp_path)
+        contentvec.load(tmp_path)
     (tmp_path / "config.json").write_text("[" * 100_000)
     with pytest.raises(BadCheckpoint, match="cannot be read"):
-        hear.load(tmp_path)
+        contentvec.load(tmp_path)
     (tmp_path / "config.json").unlink()
     save_file({"weight": torch.ones(2)}, tmp_path / "model.safetensors")
     with pytest.raises(BadCheckpoint, match="no HuBERT"):
-        hear.load(tmp_path)
+        contentvec.load(tmp_path)

@@ -1,6 +1,6 @@
-"""The decoder: from a hundred latent frames a second to sound (HiFi-GAN), led by a sine at the melody's pitch (NSF).
+"""A decoder from latent frames to sound (HiFi-GAN), led by sines at the melody's pitch (NSF), as singers have it.
 
-Sources: Kong et al., arXiv 2010.05646; Wang et al., arXiv 1904.12088. The original sums the phase in float32 from the
+Sources: Kong et al., arXiv 2010.05646; Wang et al., arXiv 1904.12088. Published code sums the phase in float32 from the
 beginning of each piece; here it is summed over frames in float64, so that any stretch can be made by itself.
 """
 
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mynah.audio.chunks import map_chunks
-from mynah.convert.rvc.sizes import DecoderConfig
 from mynah.nets.normed import Conv1d, ConvTranspose1d
 
 AMPLITUDE = 0.1
@@ -24,13 +24,49 @@ SLOW_STAGES = 2  # that are cheap to do for all frames at once
 PIECE_FRAMES = 32  # that the others do at a time
 
 
-class Source(nn.Module):
-    """A sine with a little noise where there is a pitch, and noise alone where there is none."""
+@dataclass(frozen=True)
+class DecoderConfig:
+    """Of the decoder.
 
-    def __init__(self, rate: int, hop: int) -> None:
+    Attributes:
+        rate: Of the sound in Hz.
+        channels: Behind the first convolution; every stage halves them.
+        rates: By which the stages multiply the number of samples.
+        up_kernels: Of the convolutions that do it.
+        kernels: Of the blocks that stand beside each other in a stage.
+        dilations: Of each of those blocks.
+        sines: Of the source: the fundamental, and as many more of its multiples.
+        normed: Whether the convolutions at both ends have weight norm, and the last a bias.
+    """
+
+    rate: int = 40_000
+    channels: int = 512
+    rates: tuple[int, ...] = (10, 10, 2, 2)
+    up_kernels: tuple[int, ...] = (16, 16, 4, 4)
+    kernels: tuple[int, ...] = (3, 7, 11)
+    dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+    sines: int = 1
+    normed: bool = False
+
+    @property
+    def hop(self) -> int:
+        """Samples per frame."""
+        return math.prod(self.rates)
+
+
+class Source(nn.Module):
+    """Sines with a little noise where there is a pitch, and noise alone where there is none.
+
+    Args:
+        rate: Of the sound in Hz.
+        hop: Samples per frame.
+        sines: How many multiples of the pitch are mixed, by learnt weights.
+    """
+
+    def __init__(self, rate: int, hop: int, sines: int = 1) -> None:
         super().__init__()
-        self.rate, self.hop = rate, hop
-        self.l_linear = nn.Linear(1, 1)
+        self.rate, self.hop, self.sines = rate, hop, sines
+        self.l_linear = nn.Linear(sines, 1)
 
     def turns(self, pitch: Tensor) -> Tensor:
         """Phase in turns before every frame `[batch, frame]`: float64, from 0 to 1."""
@@ -38,21 +74,33 @@ class Source(nn.Module):
         advance = (pitch.double() * (self.hop / self.rate)).remainder(1.0)
         return (advance.cumsum(-1) - advance).remainder(1.0)
 
-    def forward(self, pitch: Tensor, noise: Tensor, turns: Tensor | None = None) -> Tensor:
+    def forward(
+        self, pitch: Tensor, noise: Tensor, turns: Tensor | None = None, phases: Tensor | None = None
+    ) -> Tensor:
         """Sound of a melody, `[batch, 1, frame * hop]`.
 
         Args:
             pitch: Hz, 0 where unvoiced, `[batch, frame]`; held over a frame.
-            noise: White, of variance one, `[batch, frame * hop]`.
+            noise: White, of variance one, `[batch, frame * hop]`. Published code draws noise for every sine by itself
+                and adds it up, which is the same.
             turns: Phase before every frame; by default the song begins here.
+            phases: In turns, by which each sine starts, `[sine]`; published code draws them at random, and 0 for the
+                fundamental.
         """
         begin = self.turns(pitch) if turns is None else turns
         step = torch.arange(1, self.hop + 1, device=pitch.device, dtype=torch.float64) / self.rate
-        phase = (begin[..., None] + pitch.double()[..., None] * step).remainder(1.0).float()
+        fundamental = (begin[..., None] + pitch.double()[..., None] * step).remainder(1.0)
+        weight, mixed = self.l_linear.weight[0], torch.zeros_like(noise).view(fundamental.shape)
+        for number in range(self.sines):
+            phase = (fundamental * (number + 1)).remainder(1.0).float()
+            mixed = mixed + weight[number] * torch.sin(
+                2 * torch.pi * (phase if phases is None else phase + phases[number])
+            )
         voiced = (pitch > 0).to(noise)[..., None]
         hiss = voiced * BREATH + (1 - voiced) * (AMPLITUDE / 3)
-        wave = AMPLITUDE * torch.sin(2 * torch.pi * phase) * voiced + hiss * noise.view(phase.shape)
-        return torch.tanh(self.l_linear.weight[0, 0] * wave + self.l_linear.bias).flatten(1)[:, None]
+        # A sum of noises is as strong as their weights together are long.
+        wave = AMPLITUDE * mixed * voiced + weight.norm() * weight[0].sign() * hiss * noise.view(mixed.shape)
+        return torch.tanh(wave + self.l_linear.bias).flatten(1)[:, None]
 
 
 class Block(nn.Module):
@@ -93,12 +141,13 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = config
         width = [config.channels >> stage for stage in range(len(config.rates) + 1)]
-        self.conv_pre = nn.Conv1d(latent, width[0], 7, padding=3)
+        ends = Conv1d if config.normed else nn.Conv1d
+        self.conv_pre = ends(latent, width[0], 7, padding=3)
         self.cond = nn.Conv1d(condition, width[0], 1)
         self.ups = nn.ModuleList()
         self.resblocks = nn.ModuleList()
         if pitched:
-            self.m_source = Source(config.rate, config.hop)
+            self.m_source = Source(config.rate, config.hop, config.sines)
             self.noise_convs = nn.ModuleList()
         self.pitched = pitched
         for stage, (rate, kernel) in enumerate(zip(config.rates, config.up_kernels, strict=True)):
@@ -110,7 +159,7 @@ class Decoder(nn.Module):
                 self.noise_convs.append(nn.Conv1d(1, width[stage + 1], *window))
             for size, dilations in zip(config.kernels, config.dilations, strict=True):
                 self.resblocks.append(Block(width[stage + 1], size, dilations))
-        self.conv_post = nn.Conv1d(width[-1], 1, 7, padding=3, bias=False)
+        self.conv_post = ends(width[-1], 1, 7, padding=3, bias=config.normed)
 
     def forward(self, latent: Tensor, voice: Tensor, source: Tensor | None = None) -> Tensor:
         x = self.conv_pre(latent) + self.cond(voice[..., None])
@@ -152,7 +201,7 @@ class Decoder(nn.Module):
         )
 
     def _finished(self, x: Tensor) -> Tensor:
-        # Here the slope is another one: the original leaves it at torch's own.
+        # Here the slope is another one: HiFi-GAN leaves it at torch's own.
         return torch.tanh(self.conv_post(F.leaky_relu(x, 0.01)))
 
     def stage(self, number: int, x: Tensor, source: Tensor | None) -> Tensor:
