@@ -36,7 +36,7 @@ $(BIN)/python:
 
 $(DEMO): pyproject.toml requirements.lock | $(BIN)/python
 	@echo "Installing into .venv; this takes a minute or two the first time."
-	$(BIN)/python $(INSTALL) -c requirements.lock -e '.[pictures]'
+	$(BIN)/python $(INSTALL) -c requirements.lock -e '.[pictures,cover]'
 	@touch $@
 
 # Of resemblyzer only the weights in its wheel are wanted; what it asks for (webrtcvad) needs a compiler.

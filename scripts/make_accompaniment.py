@@ -3,8 +3,9 @@
     python scripts/make_accompaniment.py OUT --pieces 150 --seed 0 --loops LOOPS
 
 Every piece is made of its own number and the seed alone, so pieces can be made in any order and by several processes
-(`--first`, `--every`). Wants `mido` and the program `fluidsynth` with a General MIDI soundfont; LOOPS is a folder of
-drum loops and single drum sounds, named as those of Sonic Pi are.
+(`--first`, `--every`). Wants `mido` and the program `fluidsynth` with a General MIDI soundfont, which `--electronic`
+does without: then oscillators and drum machines play. LOOPS is a folder of drum loops and single drum sounds, named as
+those of Sonic Pi are.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import numpy as np
 import soundfile
 import soxr
 from composition import STYLES, VOICES, Dice, Part, Plan, Style, arrange, pick, plan
+from synthesizer import synthesised
 
 from mynah.core.atomic import replacing
 
 RATE = 44_100
 TICKS = 480
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
+ELECTRONIC = ["pop", "ballad", "house", "house", "techno", "beats", "beats", "breaks", "funk", "solo"]
 Wave = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 Events = list[tuple[int, mido.Message]]
 
@@ -169,14 +172,16 @@ def finished(dice: Dice, sound: Wave, style: Style) -> Wave:
     return np.asarray(sound * 10 ** (dice.uniform(-7, -1) / 20), np.float32)
 
 
-def piece(number: int, seed: int, loops: Path | None, soundfont: Path) -> tuple[str, Wave]:
-    """The name of the style, and the sound, of one piece."""
+def piece(number: int, seed: int, loops: Path | None, soundfont: Path | None) -> tuple[str, Wave]:
+    """The name of the style, and the sound, of one piece; without a soundfont an electronic one."""
     dice = np.random.default_rng((seed, number))
-    name = list(STYLES)[int(dice.permutation(len(STYLES))[0])]
+    styles = list(STYLES) if soundfont else ELECTRONIC
+    name = styles[int(dice.permutation(len(styles))[0])]
     style = STYLES[name]
     kind = str(pick(dice, style.drums))
     sheet = plan(dice, style, float(dice.uniform(30, 45)), kind)
-    sound = played(dice, score(dice, sheet, arrange(dice, sheet, kind)), soundfont)
+    parts = arrange(dice, sheet, kind)
+    sound = played(dice, score(dice, sheet, parts), soundfont) if soundfont else synthesised(dice, sheet, parts)
     if loops and dice.random() < style.loops:
         sound = sound / max(1e-3, np.abs(sound).max())
         sound = sound + looped(dice, sheet, len(sound), loops)
@@ -193,12 +198,14 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="make only every so many, for several processes")
     parser.add_argument("--loops", type=Path, help="folder of recorded loops and drum sounds")
     parser.add_argument("--soundfont", type=Path, default=SOUNDFONT)
+    parser.add_argument("--electronic", action="store_true", help="played by oscillators; wants no soundfont")
     arguments = parser.parse_args()
+    mark, soundfont = ("e", None) if arguments.electronic else ("", arguments.soundfont)
     for number in range(arguments.first, arguments.pieces, arguments.every):
-        if any(arguments.out.glob(f"{number:04d}_*.flac")):
+        if any(arguments.out.glob(f"{mark}{number:04d}_*.flac")):
             continue  # a run that was stopped goes on where it was
-        name, sound = piece(number, arguments.seed, arguments.loops, arguments.soundfont)
-        with replacing(arguments.out / f"{number:04d}_{name}.flac") as half:
+        name, sound = piece(number, arguments.seed, arguments.loops, soundfont)
+        with replacing(arguments.out / f"{mark}{number:04d}_{name}.flac") as half:
             soundfile.write(half, sound, RATE, subtype="PCM_16")
         print(f"{number:04d} {name}: {len(sound) / RATE:.1f} s", flush=True)
 
