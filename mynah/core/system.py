@@ -44,7 +44,7 @@ class Card:
 
     verbs: tuple[str, ...]
     paper: str
-    origin: Literal["ours", "upstream weights", "wrapped engine"]
+    origin: Literal["ours", "ours, after the paper", "upstream weights", "wrapped engine"]
     extra: str = ""
     weights: dict[str, Weights] = field(default_factory=dict)
 

@@ -75,6 +75,7 @@ class Voice:
         bank: Content frames of the target, shape `[frame, feature]`, for retrieval.
         system: The one system that this voice belongs to, such as `"convert/rvc"`; empty when it suits any-to-any ones.
         weights: File with parameters trained for this voice alone.
+        parts: Of a mixture, names and shares, for systems that know voices by name; the shares add up to 1.
         terms: Licence and attribution.
     """
 
@@ -86,4 +87,5 @@ class Voice:
     bank: Tensor | None = None
     system: str = ""
     weights: Path | None = None
+    parts: tuple[tuple[str, float], ...] = ()
     terms: Terms = field(default_factory=Terms)

@@ -86,8 +86,18 @@ def mix(parts: Sequence[tuple[Voice, float]]) -> Voice:
         encoder=encoders[0],
         bank=_joined(parts),
         system=systems[0] if systems else "",
+        parts=_parts(parts),
         terms=_terms(voice for voice, _ in parts),
     )
+
+
+def _parts(parts: Sequence[tuple[Voice, float]]) -> tuple[tuple[str, float], ...]:
+    """Who is in it; a mixture of mixtures is one of those who are in them."""
+    shares: dict[str, float] = {}
+    for voice, weight in parts:
+        for name, share in voice.parts or ((voice.name, 1.0),):
+            shares[name] = shares.get(name, 0.0) + weight * share
+    return tuple(shares.items())
 
 
 def _joined(parts: Sequence[tuple[Voice, float]]) -> Tensor | None:
