@@ -7,6 +7,7 @@ MIT), so that its published parameters load; what is ours is that every gate is 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +37,7 @@ class Upsampling(nn.Module):
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
+        self.config = config
         self.conv_in = Conv1d(config.condition, config.condition, 2 * config.context + 1, bias=False)
         layers: list[nn.Module] = []
         for scale in config.scales:
@@ -57,6 +59,28 @@ class Upsampling(nn.Module):
             x = layer(x)
         return x[:, 0]
 
+    def spreader(self) -> Callable[[Tensor], Tensor]:
+        """The same as `spread`, as a product with a small matrix: for whoever has to do it again and again.
+
+        A channel by itself can be spread after channels were mixed as well as before, and mixing frames is cheaper
+        than mixing samples.
+        """
+        reach = -(-self.config.smoothing // self.config.hop)
+        few = 4 * reach + 1
+        device = next(self.parameters()).device
+        answers = self.spread(torch.eye(few, device=device)[None])[0].unflatten(-1, (few, -1))
+        around = answers[reach : 3 * reach + 1, 2 * reach]
+        first = answers[: 2 * reach, :reach].flatten(1)
+        last = answers[-2 * reach :, -reach:].flatten(1)
+
+        def spread(x: Tensor) -> Tensor:
+            if x.shape[-1] < few:
+                return self.spread(x)
+            amid = (x.unfold(-1, 2 * reach + 1, 1) @ around).flatten(-2)
+            return torch.cat([x[..., : 2 * reach] @ first, amid, x[..., -2 * reach :] @ last], -1)
+
+        return spread
+
 
 class Layer(nn.Module):
     """One gated convolution."""
@@ -75,7 +99,19 @@ class Layer(nn.Module):
         """What goes on, and what comes out, of `[batch, residual, time]` and what the gates are told besides."""
         signal, gate = (self.conv(x) + told).chunk(2, 1)
         passed = torch.tanh(signal) * torch.sigmoid(gate)
-        return (self.conv1x1_out(passed) + x) * math.sqrt(0.5), self.conv1x1_skip(passed)
+        # Both at once: what limits these is not arithmetic but memory.
+        leaving = [self.conv1x1_out, self.conv1x1_skip]
+        weights, biases = [_kernel(layer) for layer in leaving], [layer.bias for layer in leaving]
+        both = F.conv1d(passed, torch.cat(weights), torch.cat(biases))  # type: ignore[arg-type]
+        on, out = both.split([len(weight) for weight in weights], 1)
+        return (on + x) * math.sqrt(0.5), out
+
+
+def _kernel(layer: nn.Module) -> Tensor:
+    """Of a convolution whose weight norm may have been folded."""
+    weight = layer.kernel() if isinstance(layer, Conv1d) else layer.weight
+    assert isinstance(weight, Tensor)
+    return weight
 
 
 class Generator(nn.Module):
@@ -98,12 +134,13 @@ class Generator(nn.Module):
 
     def forward(self, excitation: Tensor, condition: Tensor, voice: Tensor | None = None) -> Tensor:
         around = (self.config.context, self.config.context)
-        condition = self.upsample_net(F.pad(condition, around, mode="replicate"))
+        frames = self.upsample_net.conv_in(F.pad(condition, around, mode="replicate"))
+        spread = self.upsample_net.spreader()
         if voice is not None:
             voice = voice[..., None] * math.sqrt(self.config.voice)  # unit length to unit variance
         x, out = self.first_conv(excitation), torch.zeros((), device=excitation.device)
         for layer in self.conv_layers:
-            told = layer.conv1x1_aux(condition)  # type: ignore[operator]
+            told = spread(layer.conv1x1_aux(frames))  # type: ignore[operator]
             if voice is not None:
                 told = told + layer.conv1x1_voice(voice)  # type: ignore[operator]
             x, skip = layer(x, told)
@@ -116,9 +153,5 @@ class Generator(nn.Module):
     @property
     def around(self) -> int:
         """Frames of the condition on either side that a frame of the result depends on, rounded up."""
-        reach, samples = self.config.receptive_field // 2, self.config.hop
-        for scale in self.config.scales:
-            # A smoothing layer looks `scale` samples of its own rate to either side.
-            samples //= scale
-            reach += scale * samples
+        reach = self.config.receptive_field // 2 + self.config.smoothing
         return -(-reach // self.config.hop) + self.config.context + 1

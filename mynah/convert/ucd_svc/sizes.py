@@ -62,6 +62,15 @@ class GeneratorConfig:
         """Samples of the excitation that one sample of the result depends on."""
         return 1 + (self.kernel - 1) * sum(self.dilations)
 
+    @property
+    def smoothing(self) -> int:
+        """Samples to either side that the learned upsampling of the condition mixes."""
+        samples, reach = self.hop, 0
+        for scale in self.scales:
+            samples //= scale
+            reach += scale * samples  # each layer looks `scale` samples of its own rate to either side
+        return reach
+
 
 @dataclass(frozen=True)
 class Config:
