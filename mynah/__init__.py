@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mynah.api import adopt as adopt
     from mynah.api import enrol as enrol
     from mynah.api import voice as voice
     from mynah.audio.files import read as read
@@ -37,6 +38,7 @@ _HOMES = {
     "Contour": "mynah.core.types:Contour",
     "Stems": "mynah.core.types:Stems",
     "Voice": "mynah.core.types:Voice",
+    "adopt": "mynah.api:adopt",
     "convert": "mynah.convert",
     "cover": "mynah.scenes.cover",
     "enrol": "mynah.api:enrol",
@@ -53,6 +55,7 @@ __all__ = [
     "Stems",
     "Voice",
     "__version__",
+    "adopt",
     "convert",
     "cover",
     "enrol",

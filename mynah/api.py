@@ -42,6 +42,38 @@ def enrol(
     return library.enrol(clips, name, terms=Terms(license, attribution), replace=replace, progress=progress)
 
 
+def adopt(
+    source: Path | str,
+    name: str | None = None,
+    *,
+    range_hz: tuple[float, float] | None = None,
+    license: str = "",
+    attribution: str = "",
+    replace: bool = False,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> Voice:
+    """Take in a voice that somebody else trained, and keep it in the library; nothing in its files is ever run.
+
+    Args:
+        source: A model's file, a folder or a zip archive with it, an `https://` address, or `owner/name` on the hub.
+        name: What to call the voice; by default what the file is called.
+        range_hz: Lowest and highest comfortable pitch, where they are known; else melodies are not transposed for it.
+        license: Under which the voice may be used, as an SPDX identifier.
+        attribution: Who is to be named.
+        replace: Take the place of an older voice of that name.
+        progress: Told the fraction that has arrived, 0 to 1.
+
+    Raises:
+        BadCheckpoint: Damaged, hostile, or of no system that is known here; the message says why.
+        BadVoice: The name is taken.
+        Offline: It cannot be fetched.
+    """
+    from mynah.voices.adoption import adopt as take_in
+
+    terms = Terms(license, attribution)
+    return take_in(source, name, range_hz=range_hz, terms=terms, replace=replace, progress=progress)
+
+
 def voice(spec: str) -> Voice:
     """A voice by its name in the library, from a recording (`"friend.wav"`), or a mixture (`"ann:0.7,bo:0.3"`).
 

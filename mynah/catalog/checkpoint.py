@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from mynah.catalog.archive import Archive
 from mynah.catalog.claims import Builder, storage_bytes
-from mynah.catalog.header import CODES, read_header
+from mynah.catalog.header import CODES, Header, read_header
 from mynah.catalog.limits import Limits
 from mynah.catalog.packed import GZIP, unpacked
 from mynah.catalog.pickles import Foreign, Reader, StorageClaim
@@ -59,13 +59,27 @@ def load_tree(path: Path | str, limits: Limits | None = None) -> Any:
         BadCheckpoint: Truncated, hostile, over the limits, or no checkpoint at all.
         NoSpace: What was compressed does not fit the disk.
     """
+    return _told(path, limits, data=True)
+
+
+def _told(path: Path | str, limits: Limits | None, *, data: bool) -> Any:
     path, limits = Path(path), limits or Limits()
     try:
-        return _load(path, limits)
+        return _load(path, limits, data=data)
     except BadCheckpoint as error:
         if str(error).startswith(str(path)):
             raise
         raise BadCheckpoint(f"{path}: cannot be read as a checkpoint: {error}") from error
+
+
+def outline(path: Path | str, limits: Limits | None = None) -> Any:
+    """As `load_tree`, but quick: tensors have a shape and a type, and no data (torch's device `meta`).
+
+    Raises:
+        BadCheckpoint: As far as that can be told without the data.
+        NoSpace: What was compressed does not fit the disk.
+    """
+    return _told(path, limits, data=False)
 
 
 def load_safetensors(path: Path | str, limits: Limits | None = None) -> dict[str, Tensor]:
@@ -140,6 +154,16 @@ def load_strict(module: nn.Module, state: Mapping[str, Tensor], what: str) -> No
     Raises:
         BadCheckpoint: With the first few keys that are missing, surplus or of another shape.
     """
+    require_fit(module, state, what)
+    module.load_state_dict(dict(state), strict=True)
+
+
+def require_fit(module: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
+    """As `load_strict`, but only looks: for a module on torch's device `meta`, before memory is spent on a real one.
+
+    Raises:
+        BadCheckpoint: With the first few keys that are missing, surplus or of another shape.
+    """
     wanted = module.state_dict()
     missing = [name for name in wanted if name not in state]
     surplus = [name for name in state if name not in wanted]
@@ -155,14 +179,13 @@ def load_strict(module: nn.Module, state: Mapping[str, Tensor], what: str) -> No
     ]
     if complaints:
         raise BadCheckpoint(f"{what} does not fit {type(module).__name__}: {'; '.join(complaints)}")
-    module.load_state_dict(dict(state), strict=True)
 
 
 def _shape(value: object) -> tuple[int, ...] | torch.Size:
     return value.shape if isinstance(value, Tensor) else (-1,)
 
 
-def _load(path: Path, limits: Limits, *, packed: bool = False) -> Any:
+def _load(path: Path, limits: Limits, *, data: bool, packed: bool = False) -> Any:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -173,14 +196,14 @@ def _load(path: Path, limits: Limits, *, packed: bool = False) -> Any:
         _refuse(f"it has {size / 1e9:.0f} GB")
     # First, because the length that it begins with may look like the beginning of a pickle.
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < size:
-        return dict(load_safetensors(path, limits))
+        return dict(load_safetensors(path, limits)) if data else _shapes(read_header(path, limits))
     if start.startswith(b"PK\x03\x04"):
-        loaded = _load_zip(path, limits)
+        loaded = _load_zip(path, limits, data)
     elif start.startswith(b"\x80") and len(start) > 2:
-        loaded = _load_legacy(path, size, limits)
+        loaded = _load_legacy(path, size, limits, data)
     elif start.startswith(GZIP) and not packed:
         with path.open("rb") as file, unpacked(file, size, limits) as plain:
-            return _load(plain, limits, packed=True)
+            return _load(plain, limits, data=data, packed=True)
     else:
         _refuse(_what_else(start))
     if isinstance(loaded, Foreign):
@@ -188,7 +211,15 @@ def _load(path: Path, limits: Limits, *, packed: bool = False) -> Any:
     return loaded
 
 
-def _load_zip(path: Path, limits: Limits) -> Any:
+def _shapes(header: Header) -> dict[str, Tensor]:
+    types = {code: getattr(torch, name) for name, code in CODES.items()}
+    return {
+        name: torch.empty(shape, dtype=types[header.dtypes[name]], device="meta")
+        for name, shape in header.shapes.items()
+    }
+
+
+def _load_zip(path: Path, limits: Limits, data: bool) -> Any:
     with Archive(path, limits) as archive:
         roots = [f"{name.parts[0]}/" for name in map(PurePosixPath, archive.sizes) if name.parts[1:] == ("data.pkl",)]
         if len(roots) != 1:
@@ -206,10 +237,10 @@ def _load_zip(path: Path, limits: Limits) -> Any:
                 _refuse(f"its stored data {claim.key!r} is missing or has another size than claimed")
             return archive.read(name)
 
-        return Builder(bytes_of, limits, sum(archive.sizes.values())).build(described)
+        return Builder(bytes_of if data else None, limits, sum(archive.sizes.values())).build(described)
 
 
-def _load_legacy(path: Path, size: int, limits: Limits) -> Any:
+def _load_legacy(path: Path, size: int, limits: Limits, data: bool) -> Any:
     with path.open("rb") as file:
         if Reader(file, limits).read() != _LEGACY_MAGIC:
             _refuse("it is a pickle, but not one that torch wrote")
@@ -242,7 +273,7 @@ def _load_legacy(path: Path, size: int, limits: Limits) -> Any:
                 _refuse("it ends too early; the download may have been cut off")
             return content
 
-        return Builder(bytes_of, limits, size).build(described)
+        return Builder(bytes_of if data else None, limits, size).build(described)
 
 
 def _what_else(start: bytes) -> str:

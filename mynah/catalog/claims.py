@@ -32,12 +32,13 @@ class Builder:
     """Turns a described tree into plain containers and tensors.
 
     Args:
-        bytes_of: Gives the stored bytes behind a claim, of exactly `storage_bytes(claim)`.
+        bytes_of: Gives the stored bytes behind a claim, of exactly `storage_bytes(claim)`; None for tensors that have a
+            shape but no data.
         limits: What is refused for its size.
         room: Bytes that all stored blocks together may have.
     """
 
-    def __init__(self, bytes_of: Callable[[StorageClaim], bytearray], limits: Limits, room: int) -> None:
+    def __init__(self, bytes_of: Callable[[StorageClaim], bytearray] | None, limits: Limits, room: int) -> None:
         self._bytes_of = bytes_of
         self._limits = limits
         self._room = room
@@ -107,6 +108,8 @@ class Builder:
             _refuse("its tensors claim far more data than it holds")
         if not elements:
             return torch.empty(size, dtype=dtype)
+        if self._bytes_of is None:
+            return torch.empty(size, dtype=dtype, device="meta")
         block = self._block(storage)
         if dtype is torch.bool:
             block.clamp_(max=1)  # other bytes than 0 and 1 would be neither true nor false
@@ -123,6 +126,7 @@ class Builder:
         self._room -= count
         if self._room < 0:
             _refuse("it claims more stored data than it has")
+        assert self._bytes_of is not None  # else nobody asks for blocks
         block = torch.frombuffer(self._bytes_of(claim), dtype=torch.uint8)
         self._stored[claim.key] = count, block
         return block

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from mynah.catalog.public import PublicHandler
 from mynah.core.errors import BadCheckpoint, BadOption, NoSpace
 
 Progress = Callable[[float], None]
@@ -22,7 +23,7 @@ class Unreachable(Exception):
     """The other side cannot be reached or does not give the file; the text says why."""
 
 
-def from_web(address: str, half: Path, size: int, progress: Progress | None = None) -> None:
+def from_web(address: str, half: Path, size: int, progress: Progress | None = None, *, public: bool = False) -> None:
     """Download `address` into `half`, going on where an earlier attempt stopped.
 
     Args:
@@ -30,6 +31,7 @@ def from_web(address: str, half: Path, size: int, progress: Progress | None = No
         half: Kept when the line breaks, so that the next attempt can resume.
         size: Published size in bytes, or a bound on it; no more than that is ever written.
         progress: Told the fraction that has arrived, 0 to 1.
+        public: Refuse what is not on the public internet, and use no proxy: for addresses that strangers wrote down.
 
     Raises:
         Unreachable: No connection, a refusal, or a line that broke.
@@ -44,7 +46,7 @@ def from_web(address: str, half: Path, size: int, progress: Progress | None = No
     if have:
         request.add_header("Range", f"bytes={have}-")
     try:
-        with _open(request) as answer:
+        with _open_public(request) if public else _open(request) as answer:
             resumes = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
             with half.open("ab" if resumes else "wb") as file:
                 _pour(answer, file, have if resumes else 0, size, address, progress)
@@ -88,6 +90,21 @@ def from_hub(place: str, half: Path, progress: Progress | None = None) -> None:
         raise Unreachable(_first_line(error)) from error
     Path(arrived).replace(half)
     shutil.rmtree(desk, ignore_errors=True)
+
+
+def hub_files(repository: str, revision: str | None = None) -> dict[str, int]:
+    """Every file of `owner/name` on the model hub with its size in bytes.
+
+    Raises:
+        Unreachable: No connection, no such repository, or one that asks for a login.
+    """
+    from huggingface_hub import HfApi
+
+    try:
+        siblings = HfApi().model_info(repository, revision=revision, files_metadata=True).siblings or []
+    except Exception as error:  # as in `from_hub`
+        raise Unreachable(_first_line(error)) from error
+    return {sibling.rfilename: sibling.size or 0 for sibling in siblings}
 
 
 def _bar_for(progress: Progress | None) -> Any:
@@ -145,6 +162,12 @@ def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
     return answer
 
 
+def _open_public(request: urllib.request.Request) -> http.client.HTTPResponse:
+    opener = urllib.request.build_opener(_SecureRedirects, PublicHandler, urllib.request.ProxyHandler({}))
+    answer: http.client.HTTPResponse = opener.open(request, timeout=_PATIENCE_SECONDS)
+    return answer
+
+
 def _pour(
     answer: http.client.HTTPResponse, file: IO[bytes], done: int, size: int, address: str, progress: Progress | None
 ) -> None:
@@ -154,10 +177,10 @@ def _pour(
     while block := answer.read(_BLOCK):
         done += len(block)
         if done > size:
-            raise BadCheckpoint(f"{address} is larger than the {size} bytes that were published; it was not kept")
+            raise BadCheckpoint(f"{address} is larger than the {size} bytes that are allowed; it was not kept")
         file.write(block)
         if progress:
-            progress(done / size)
+            progress(done / whole)
     if done < whole:
         raise Unreachable(
             f"the line broke after {done} of {whole} bytes; what has arrived is kept for the next attempt"

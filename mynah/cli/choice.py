@@ -15,10 +15,15 @@ def add(parser: argparse.ArgumentParser, argv: Sequence[str], verb: str) -> None
     from mynah.core.registry import find
     from mynah.core.verbs import options_of
 
-    parser.add_argument("--system", default=default(verb), metavar="NAME", help=f"who {verb}s (default %(default)s)")
+    name = asked(argv, verb)
+    parser.add_argument(
+        "--system",
+        default=name.removeprefix(f"{verb}/"),
+        metavar="NAME",
+        help=f"who {verb}s (default: whom the voice was made for, else {default(verb)})",
+    )
     parser.add_argument("--weights", default="default", metavar="NAME|FILE", help="another set of weights")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default %(default)s)")
-    name = asked(argv, verb)
     add_options(parser, options_of(find(name), verb), name)
 
 
@@ -31,11 +36,21 @@ def default(verb: str) -> str:
 def asked(argv: Sequence[str], verb: str) -> str:
     """The system that these arguments ask for, as the registry names it."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    early.add_argument("--system", default=default(verb))
+    early.add_argument("--system")
+    early.add_argument("--voice", default="")
     try:
-        return full(early.parse_known_args(list(argv))[0].system, verb)
+        given = early.parse_known_args(list(argv))[0]
     except argparse.ArgumentError as error:
         raise BadOption(str(error)) from None
+    return full(given.system or made_for(given.voice, verb) or default(verb), verb)
+
+
+def made_for(voice: str, verb: str) -> str:
+    """The system that does this verb with the voice of that name alone; empty where any can."""
+    from mynah.voices.library import system_of
+
+    system = system_of(voice)
+    return system if system.startswith(f"{verb}/") else ""
 
 
 def full(name: str, verb: str = "") -> str:

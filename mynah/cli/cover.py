@@ -40,9 +40,14 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.epilog = EPILOG
     parser.add_argument("inputs", nargs="*", metavar="SONG", help="songs, or folders of them")
     parser.add_argument("--voice", metavar="VOICE", help='name, recording, or mixture such as "ann:0.7,bo:0.3"')
+    systems = asked(argv)
     for who, verb in (("separator", "separate"), ("converter", "convert")):
+        who_else = default(verb) if verb == "separate" else f"whom the voice was made for, else {default(verb)}"
         parser.add_argument(
-            f"--{who}", default=default(verb), metavar="NAME", help=f"who {verb}s (default %(default)s)"
+            f"--{who}",
+            default=systems[verb].removeprefix(f"{verb}/"),
+            metavar="NAME",
+            help=f"who {verb}s (default: {who_else})",
         )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default %(default)s)")
     parser.add_argument("--out", metavar="PLACE", help="file or folder")
@@ -62,23 +67,25 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("--forget", action="store_true", help="drop finished steps, of these songs or of all, and stop")
 
     add(parser, CoverOptions, "the cover")
-    for verb, name in asked(argv).items():
+    for verb, name in systems.items():
         without = {"transpose"} if verb == "convert" else set()
         add(parser, options_of(find(name), verb), name, prefix=verb, without=without)
 
 
 def asked(argv: Sequence[str]) -> dict[str, str]:
     """The systems that these arguments ask for, as the registry names them, by verb."""
-    from mynah.cli.choice import default, full
+    from mynah.cli.choice import default, full, made_for
 
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument("--separator", default=default("separate"))
-    early.add_argument("--converter", default=default("convert"))
+    early.add_argument("--converter")
+    early.add_argument("--voice", default="")
     try:
         chosen = early.parse_known_args(list(argv))[0]
     except argparse.ArgumentError as error:
         raise BadOption(str(error)) from None
-    return {"separate": full(chosen.separator, "separate"), "convert": full(chosen.converter, "convert")}
+    converter = chosen.converter or made_for(chosen.voice or "", "convert") or default("convert")
+    return {"separate": full(chosen.separator, "separate"), "convert": full(converter, "convert")}
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:

@@ -32,7 +32,7 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     import_.add_argument("--name", help="call it otherwise")
     for deed in (mix, import_):
         deed.add_argument("--force", action="store_true", help="replace a voice of that name")
-    remove = deeds.add_parser("remove", help="forget a voice of yours, recordings and all")
+    remove = deeds.add_parser("remove", aliases=["delete"], help="forget a voice of yours, files and all")
     remove.add_argument("names", nargs="+", metavar="name")
 
 
@@ -45,6 +45,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         "export": export,
         "import": import_,
         "remove": remove,
+        "delete": remove,
     }.get(args.deed, list_)
     deed(args, screen)
     return 0
@@ -60,8 +61,11 @@ def list_(args: argparse.Namespace, screen: Screen) -> None:
         screen.note("no voices yet: mynah enrol me.wav")
         return
     screen.table(
-        [(voice.name, *_notes(voice.range_hz), voice.kind, voice.license or "private") for voice in voices],
-        head=("name", "from", "to", "kind", "licence"),
+        [
+            (voice.name, *_notes(voice.range_hz), voice.kind, voice.system or "any", voice.license or "private")
+            for voice in voices
+        ],
+        head=("name", "from", "to", "kind", "system", "licence"),
     )
     for voice in voices:
         if voice.kind == "damaged":
@@ -80,8 +84,9 @@ def show(args: argparse.Namespace, screen: Screen) -> None:
         [
             ("name", voice.name),
             ("kind", voice.kind),
-            ("range", f"{lowest} to {highest} ({low:.0f} to {high:.0f} Hz)"),
-            ("made from", f"{voice.seconds:.0f} s of recordings"),
+            ("range", f"{lowest} to {highest} ({low:.0f} to {high:.0f} Hz)" if low else "unknown"),
+            ("made from", voice.origin or f"{voice.seconds:.0f} s of recordings"),
+            ("sung by", voice.system or "any system"),
             ("lies in", place),
             ("licence", voice.license or "private"),
             ("to be named", voice.attribution or "nobody"),

@@ -26,7 +26,7 @@ def convert(
     source: Audio,
     voice: Voice | str,
     *,
-    system: str = DEFAULT,
+    system: str | None = None,
     melody: Contour | None = None,
     device: str = "cpu",
     **options: Any,
@@ -37,7 +37,8 @@ def convert(
         source: What is sung or said, one melody at a time.
         voice: Who should be heard: a voice, or what `mynah.voice` understands: a name, a sound file, or a mixture
             such as `"a:0.7,b:0.3"`.
-        system: One of the files of this folder; loaded at the first call and kept.
+        system: One of the files of this folder, loaded at the first call and kept; by default whom the voice was made
+            for, else the house's own.
         melody: Pitch of the source, where a hand has corrected it; heard when not given.
         device: Where the nets run, as torch calls it.
         options: By name, as `mynah convert --help` lists them; what is not given keeps its default.
@@ -63,12 +64,12 @@ def convert(
     from mynah.core.registry import find, full
     from mynah.core.verbs import options_of
 
-    name = full(system, "convert")
-    chosen = options_of(find(name), "convert").of(**options)
     if isinstance(voice, str):
         from mynah.voices.library import find as find_voice
 
         voice = find_voice(voice)
+    name = full(system or voice.system or DEFAULT, "convert")
+    chosen = options_of(find(name), "convert").of(**options)
     if voice.system not in ("", name):
         raise BadVoice(
             f"the voice {voice.name!r} was made for {voice.system}: convert with that system, not with {name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,13 @@ def names() -> dict[str, str]:
         for module in pkgutil.iter_modules([str(_ROOT / verb)]):
             path = _ROOT / verb / module.name
             source = path / "__init__.py" if module.ispkg else path.with_suffix(".py")
-            docstring = ast.get_docstring(ast.parse(source.read_text("utf-8"))) or ""
-            found[f"{verb}/{module.name}"] = docstring.partition("\n")[0]
+            found[f"{verb}/{module.name}"] = _first_line(source)
     return found | {name: f"plugin {point.value}" for name, point in _plugins().items()}
+
+
+@cache
+def _first_line(source: Path) -> str:
+    return (ast.get_docstring(ast.parse(source.read_text("utf-8"))) or "").partition("\n")[0]
 
 
 def full(name: str, verb: str) -> str:
@@ -63,6 +68,12 @@ def find(name: str) -> type[System[Any]]:
         if isinstance(thing, type) and issubclass(thing, System) and thing.__module__ == module.__name__
     ]
     return system
+
+
+def those(protocol: type) -> dict[str, type[System[Any]]]:
+    """Every system that does more than its verb, such as `Adopts`; imports all of them."""
+    found = {name: find(name) for name in names()}
+    return {name: system for name, system in found.items() if issubclass(system, protocol)}
 
 
 def _plugins() -> dict[str, EntryPoint]:

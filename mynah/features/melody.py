@@ -23,14 +23,14 @@ def semitones_to_fit(pitch: Tensor, range_hz: tuple[float, float], step: int = 1
 
     Args:
         pitch: Hz, NaN where unvoiced, shape `[frame]`.
-        range_hz: Lowest and highest comfortable pitch of the voice.
+        range_hz: Lowest and highest comfortable pitch of the voice; `(0, 0)` where nobody knows.
         step: 12 for octaves, 1 for semitones.
 
     Returns:
-        Semitones; 0 for a recording without a pitch.
+        Semitones; 0 for a recording without a pitch, and for a voice of an unknown range.
     """
     sung = pitch[pitch.isfinite()]
-    if not len(sung):
+    if not len(sung) or range_hz[0] <= 0:
         return 0
     low, high = sung.log2().quantile(torch.tensor([0.1, 0.9])).tolist()
     wanted = 6 * (math.log2(range_hz[0]) + math.log2(range_hz[1]) - low - high)

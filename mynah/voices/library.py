@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mynah.voices.enrolment import Take
 
 Progress = Callable[[float], None]
-Kind = Literal["shipped", "enrolled", "mixture", "trained", "damaged"]
+Kind = Literal["shipped", "enrolled", "mixture", "trained", "imported", "damaged"]
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,10 @@ class Summary:
     Attributes:
         name: To ask for it by.
         kind: How it came about; `"trained"` has parameters of its own; `"damaged"` cannot be used.
-        range_hz: Lowest and highest comfortable pitch.
+        range_hz: Lowest and highest comfortable pitch; twice 0 where nobody knows.
         seconds: Of recordings that it was made from.
+        system: The one system that it belongs to; empty for any.
+        origin: Where an imported voice came from.
         license: SPDX identifier; empty for a private voice.
         attribution: Who is to be named.
         advice: What would make it better; for a damaged one, what is wrong.
@@ -42,6 +44,8 @@ class Summary:
     kind: Kind
     range_hz: tuple[float, float] = (0.0, 0.0)
     seconds: float = 0.0
+    system: str = ""
+    origin: str = ""
     license: str = ""
     attribution: str = ""
     advice: tuple[str, ...] = ()
@@ -138,6 +142,16 @@ def describe(name: str) -> Summary:
         UnknownVoice: No voice of that name.
     """
     return _summary(*_known(name))
+
+
+def system_of(spec: str) -> str:
+    """The one system that the voice of that name belongs to; empty for any, and for what is no name. Quick.
+
+    Raises:
+        BadVoice: Damaged.
+    """
+    place = _place(spec)
+    return store.read_sheet(place).system if place else ""
 
 
 def path(name: str) -> Path:
@@ -313,9 +327,11 @@ def _summary(name: str, place: Path) -> Summary:
     trained = place.is_dir() and (place / store.WEIGHTS).exists()
     return Summary(
         name,
-        "trained" if trained else sheet.kind,
+        "trained" if trained and sheet.kind != "imported" else sheet.kind,
         sheet.range_hz,
         sheet.seconds,
+        sheet.system,
+        sheet.origin,
         sheet.license,
         sheet.attribution,
         sheet.advice,

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mynah.core.errors import BadOption, BadVoice
 
 Text = Annotated[str, Field(max_length=20_000)]
-Hz = Annotated[float, Field(gt=0, le=20_000)]
+Hz = Annotated[float, Field(ge=0, le=20_000)]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)}
 
@@ -23,10 +24,12 @@ class Sheet(BaseModel):
         format: Of this text.
         name: In the library.
         kind: How the voice came about.
-        range_hz: Lowest and highest comfortable pitch.
+        range_hz: Lowest and highest comfortable pitch; twice 0 for an imported voice of which nobody knows it.
         seconds: Of recordings that it was made from.
         encoder: Which voice encoder heard it; empty for a voice without a vector.
         system: The one system that it belongs to; empty for any.
+        origin: Where an imported voice came from.
+        parts: Of a mixture, names and shares.
         license: SPDX identifier; empty for a private voice.
         attribution: Who is to be named.
         advice: What would make it better.
@@ -36,11 +39,13 @@ class Sheet(BaseModel):
 
     format: Literal[1] = 1
     name: Annotated[str, Field(max_length=200)]
-    kind: Literal["enrolled", "mixture", "shipped"]
+    kind: Literal["enrolled", "mixture", "shipped", "imported"]
     range_hz: tuple[Hz, Hz]
     seconds: Annotated[float, Field(ge=0)] = 0.0
     encoder: Annotated[str, Field(max_length=100)] = ""
     system: Annotated[str, Field(max_length=100)] = ""
+    parts: Annotated[tuple[tuple[Annotated[str, Field(max_length=200)], Share], ...], Field(max_length=100)] = ()
+    origin: Text = ""
     license: Text = ""
     attribution: Text = ""
     advice: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
@@ -49,6 +54,8 @@ class Sheet(BaseModel):
     def _low_first(self) -> Sheet:
         if self.range_hz[0] > self.range_hz[1]:
             raise ValueError("range_hz: the lowest pitch comes first")
+        if self.range_hz[0] == 0 and (self.kind != "imported" or self.range_hz[1] > 0):
+            raise ValueError("range_hz: both ends are above 0")
         return self
 
     def text(self) -> str:

@@ -83,6 +83,7 @@ def read_voice(place: Path, *, with_clips: bool = True) -> Voice:
         bank=bank,
         system=sheet.system,
         weights=weights,
+        parts=sheet.parts,
         terms=Terms(sheet.license, sheet.attribution),
     )
 
@@ -96,7 +97,7 @@ def write_voice(voice: Voice, sheet: Sheet, folder: Path) -> None:
     to_safetensors(_state(voice), folder / VECTORS)
     for number, clip in enumerate(voice.clips):
         write(clip, folder / CLIPS / f"{number:04}.flac", bits=16)
-    if voice.weights is not None:
+    if voice.weights is not None and voice.weights != folder / WEIGHTS:
         shutil.copyfile(voice.weights, folder / WEIGHTS)
 
 
@@ -162,7 +163,11 @@ def locked() -> Iterator[None]:
 
 
 def sheet_for(
-    voice: Voice, kind: Literal["enrolled", "mixture", "shipped"], seconds: float, advice: Sequence[str] = ()
+    voice: Voice,
+    kind: Literal["enrolled", "mixture", "shipped", "imported"],
+    seconds: float,
+    advice: Sequence[str] = (),
+    origin: str = "",
 ) -> Sheet:
     """The text of a voice."""
     return Sheet(
@@ -172,6 +177,7 @@ def sheet_for(
         seconds=round(seconds, 3),
         encoder=voice.encoder,
         system=voice.system,
+        parts=voice.parts,
         license=voice.terms.license,
         attribution=voice.terms.attribution,
         advice=tuple(advice),

@@ -16,8 +16,9 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from mynah.catalog.checkpoint import load_foreign, to_safetensors
+from mynah.catalog.checkpoint import load_foreign, require_fit, to_safetensors
 from mynah.catalog.header import read_header
+from mynah.convert.rvc.net import Singer, Trainee
 from mynah.convert.rvc.sizes import FRAMES_PER_SECOND, PUBLISHED, WORDS, DecoderConfig, NetConfig
 from mynah.core.errors import BadCheckpoint
 
@@ -25,6 +26,7 @@ PARTS = ("enc_p.", "flow.", "dec.", "emb_g.", "enc_q.")
 _ONLY_TRAINING = "enc_q."
 _NORMED = re.compile(r"((?:dec\.(?:ups|resblocks)\.|(?:flow\.flows\.\d+|enc_q)\.enc\.).*)\.weight")
 _NAMES = {".parametrizations.weight.original0": ".weight_g", ".parametrizations.weight.original1": ".weight_v"}
+LISTENERS = ("", "contentvec", "hubert", "hubert_base")  # what ContentVec is called there; of old, nothing was said
 _FORMAT = "mynah convert/rvc"
 # Of the list that describes a model in a shared file.
 _ITEMS, _DILATIONS, _RATES, _UP_KERNELS, _KERNELS, _BLOCK, _RATE = 18, 11, 12, 14, 10, 9, 17
@@ -65,7 +67,12 @@ def read(path: Path | str) -> Published:
     metadata = _metadata(Path(path))
     if metadata.get("format") == _FORMAT:
         held = {"weight": held, "config": _parsed(metadata.get("config", ""), path), **_about(metadata)}
-    return parted(held, path)
+    given = parted(held, path)
+    # Whether every part is there is told before memory is spent on a net that the file may not fill.
+    with torch.device("meta"):
+        net = Trainee(given.config) if given.complete else Singer(given.config)
+    require_fit(net, given.state, str(path))
+    return given
 
 
 def parted(held: Mapping[str, Any], where: object) -> Published:
@@ -87,13 +94,21 @@ def parted(held: Mapping[str, Any], where: object) -> Published:
     vocoder = about.get("vocoder", "HiFi-GAN")
     if vocoder.lower().replace("-", "") not in ("hifigan", "default", ""):
         _refuse(where, f"its decoder is of the kind {vocoder[:40]!r}; only HiFi-GAN can be sung with here")
+    listener = about.get("embedder_model", "").lower()
+    if listener not in LISTENERS:
+        _refuse(where, f"it hears with {listener[:40]!r}; only voices that hear with ContentVec can be sung with here")
     named = _named(state, where)
     decoder = _decoder(named, claimed, where)
     return Published(_config(named, decoder, where), named, about)
 
 
-def converted(path: Path | str, out: Path | str) -> Path:
+def converted(path: Path | str, out: Path | str, *, training: bool = True) -> Path:
     """Write a file as safetensors with its description; the original is left alone.
+
+    Args:
+        path: Any of the files.
+        out: Where to.
+        training: Keep what only training needs, where it is there.
 
     Returns:
         `out`; the same file gives the same bytes.
@@ -103,7 +118,7 @@ def converted(path: Path | str, out: Path | str) -> Path:
     """
     given = read(path)
     metadata = {"format": _FORMAT, "config": json.dumps(description(given.config)), **given.about}
-    return to_safetensors(given.state, out, metadata)
+    return to_safetensors(given.state if training else given.singer, out, metadata)
 
 
 def description(config: NetConfig) -> list[Any]:

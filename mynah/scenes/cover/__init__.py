@@ -80,16 +80,17 @@ def cover(
     from mynah.scenes.cover.vocal import installed
     from mynah.separate import DEFAULT as SEPARATOR
 
-    separator, converter = full(separator or SEPARATOR, "separate"), full(converter or CONVERTER, "convert")
+    if isinstance(voice, str):
+        from mynah.voices.library import find as find_voice
+
+        voice = find_voice(voice)
+    separator = full(separator or SEPARATOR, "separate")
+    converter = full(converter or voice.system or CONVERTER, "convert")
     chosen = CoverOptions.of(**options)
     if "transpose" in (convert or {}):
         raise BadOption("a cover transposes by itself: give it `transpose`, not the converter")
     separating = options_of(find(separator), "separate").of(**(separate or {}))
     converting = options_of(find(converter), "convert").of(**(convert or {}))
-    if isinstance(voice, str):
-        from mynah.voices.library import find as find_voice
-
-        voice = find_voice(voice)
     if voice.system not in ("", converter):
         raise BadVoice(f"the voice {voice.name!r} was made for {voice.system}: convert with that system")
     if not {"polished", "mix", "master"} & set(replace or {}):

@@ -1,0 +1,114 @@
+"""Voices of a community taken into the library: a file, an archive, a folder, an address, or a place on the hub.
+
+Which system they are of, the systems themselves tell (`mynah.core.verbs.Adopts`).
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace as changed
+from pathlib import Path, PurePosixPath
+
+from mynah.core.errors import BadCheckpoint, BadOption
+from mynah.core.types import Terms, Voice
+from mynah.voices import library, store
+from mynah.voices.parcel import SUFFIX
+from mynah.voices.sheet import fit_name
+
+Progress = Callable[[float], None]
+
+
+def adopt(
+    source: str | Path,
+    name: str | None = None,
+    *,
+    range_hz: tuple[float, float] | None = None,
+    terms: Terms | None = None,
+    replace: bool = False,
+    progress: Progress = lambda fraction: None,
+) -> Voice:
+    """Take in a voice that somebody else trained, and keep it in the library. Nothing in its files is ever run.
+
+    Args:
+        source: A model's file, a zip archive or a folder with it and its index, an `https://` address, `owner/name` or
+            `owner/name/file` on the hub, or a voice that was exported (`.mynah`). What lies there stays as it is.
+        name: What to call the voice; by default what the file is called.
+        range_hz: Lowest and highest comfortable pitch, where they are known; else melodies are not transposed for it.
+        terms: Licence and attribution, where they are known.
+        replace: Take the place of an older voice of that name.
+        progress: Told the fraction that has arrived, 0 to 1.
+
+    Raises:
+        BadCheckpoint: Damaged, hostile, or of no system that is known here; the message says why.
+        BadVoice: The name is taken.
+        BadOption: The name cannot be one, or the source is nothing that can be understood.
+        Offline: It cannot be fetched.
+        NoSpace: The disk is full.
+    """
+    source = str(source)
+    if source.lower().endswith(SUFFIX) and Path(source).expanduser().is_file():
+        return library.import_(source, name=name, replace=replace)
+    name = fit_name(name if name is not None else _name_of(source))
+    _check_range(range_hz)
+    store.refuse_taken(name, replace=replace)
+    from mynah.catalog.sources import gathered, outlined
+    from mynah.core.registry import those
+    from mynah.core.verbs import Adopts
+
+    store.shelf().mkdir(parents=True, exist_ok=True)
+    # Where the files are looked at nobody else looks, and what a killed run leaves there is swept away.
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=store.shelf()) as desk:
+        try:
+            files = outlined(gathered(source, Path(desk), progress))
+            takers = {system: each for system, each in those(Adopts).items() if each.recognises(files)}  # type: ignore[attr-defined]
+            if len(takers) != 1:
+                held = ", ".join(path.name for path in list(files)[:6])
+                what = f"voices of {' and '.join(takers)}: give one file" if takers else "no voice of a kind known here"
+                raise BadCheckpoint(f"{source}: holds {what} ({held})")
+            [(system, taker)] = takers.items()
+            with store.shelved(name, replace=replace) as folder:
+                taken: Voice = taker.adopt(files, folder)  # type: ignore[attr-defined]
+                voice = changed(
+                    taken, name=name, system=system, range_hz=range_hz or taken.range_hz, terms=terms or Terms()
+                )
+                store.write_voice(voice, store.sheet_for(voice, "imported", 0.0, origin=source), folder)
+        except BadCheckpoint as error:
+            raise BadCheckpoint(_without(str(error), Path(desk), source)) from error
+    return store.read_voice(store.shelf() / name)
+
+
+def _name_of(source: str) -> str:
+    """What to call a voice when nobody says.
+
+    Example:
+
+        >>> _name_of("https://example.org/voices/singer%20one.zip?download=true")
+        'singer one'
+        >>> _name_of("owner/name/my.singer_v2.pth@main")
+        'my singer_v2'
+    """
+    from urllib.parse import unquote, urlsplit
+
+    if "://" in source:
+        source = unquote(urlsplit(source).path)
+    elif not Path(source).expanduser().exists():
+        source = source.partition("@")[0]
+    place = PurePosixPath(Path(source).expanduser().resolve() if source in (".", "..") else source)
+    stem = place.stem if re.fullmatch(r"\.[A-Za-z]\w{1,11}", place.suffix) else place.name
+    name = re.sub(r"[^\w-]+", " ", stem).strip(" -_")[:64].strip()
+    if not name:
+        raise BadOption("say what to call the voice: --name NAME")
+    return name
+
+
+def _check_range(range_hz: tuple[float, float] | None) -> None:
+    if range_hz is not None and not 20 <= range_hz[0] < range_hz[1] <= 5000:
+        raise BadOption("a range is two pitches from 20 to 5000 Hz, the lower one first")
+
+
+def _without(message: str, desk: Path, source: str) -> str:
+    """The message in terms of what the user gave: where it was unpacked is gone."""
+    inside = re.sub(rf"{re.escape(str(desk))}(/unpacked)?(/\d+)?/?", "", message)
+    return message if inside == message else f"{source}: {inside}"
