@@ -27,6 +27,8 @@ COMMANDS = {
     "voices": "list, show, mix, export, import and remove voices",
     "prepare": "make recordings ready for training, and report what is wrong with them",
     "train": "train a system, or tune it to one voice",
+    "export": "hand a trained model on, in another layout",
+    "merge": "make a model between two",
     "systems": "list what can do the work",
     "evaluate": "measure how good a conversion or a separation is",
     "doctor": "show versions, devices, weights and free space",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,11 +43,24 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         "--hold-out", action="append", metavar="PATTERN", help='recordings to test on, such as "ann/9*"'
     )
     parser.add_argument("--skip", action="append", metavar="PATTERN", help="recordings to leave out altogether")
+    parser.add_argument("--lora", type=int, metavar="RANK", help="tune --voice by low-rank changes to many layers")
     parser.add_argument("--minutes", type=float, help="stop each stage after so long; it can go on later")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default %(default)s)")
     parser.add_argument(
         "--resume", action=argparse.BooleanOptionalAction, default=True, help="go on from the last checkpoint"
     )
+    pace = parser.add_argument_group("how it is computed, and when it is enough")
+    pace.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default %(default)s)")
+    pace.add_argument("--devices", type=int, default=1, metavar="N", help="so many of them at once, one process each")
+    pace.add_argument("--nodes", type=int, default=1, metavar="N", help="on so many machines; give the command on each")
+    pace.add_argument("--precision", choices=("32", "bf16"), help="of numbers; by default the stage's own")
+    pace.add_argument("--clips", type=_clips, metavar="N|auto", help="examples at a time; auto: what there is room for")
+    pace.add_argument("--accumulate", type=int, default=1, metavar="N", help="batches for one step, on each device")
+    pace.add_argument("--every", type=int, default=200, metavar="N", help="steps between checkpoints, and measuring")
+    pace.add_argument("--patience", type=int, metavar="N", help="end after so many checkpoints without a better one")
+
+
+def _clips(text: str) -> int | str:
+    return text if text == "auto" else int(text)
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
@@ -55,7 +68,10 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     from mynah.cli.choice import full
     from mynah.core.recipe import Adapts, Learns
     from mynah.core.registry import find
+    from mynah.train.together import follows
 
+    if follows(args.devices * args.nodes):
+        screen = Screen(quiet=True)
     if args.minutes is not None and args.minutes <= 0:
         raise BadOption("--minutes must be more than 0")
     name = full(args.system)
@@ -67,9 +83,12 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         if not issubclass(system, Adapts):
             raise BadOption(f"{name} knows no voices to be tuned to: train it on recordings, with --data")
         return _tune(system, args, out, screen)
+    if args.lora:
+        raise BadOption("--lora goes with --voice; on recordings whole layers are trained")
     if not args.data.is_dir():
         raise BadOption(f"{args.data} is not a folder of recordings")
-    course = system.course(args.data, out, teacher=args.teacher, **_choice(system, args))
+    chosen = _choice(args, system.course, "hold_out", "skip", "start")
+    course = system.course(args.data, out, teacher=args.teacher, **chosen)
     stages = args.stage or list(course)
     if unknown := [stage for stage in stages if stage not in course]:
         raise BadOption(f"{name} has no stage {unknown[0]!r}: choose among {', '.join(course)}")
@@ -78,15 +97,15 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         if stage in stages:
             screen.note(f"stage {stage}")
             files += _stage(course[stage](), args, out, out, screen)
-    _report(name, files, screen)
+    if files:
+        _report(name, files, screen)
     return 0
 
 
-def _choice(system: Any, args: argparse.Namespace) -> dict[str, Any]:
-    """Which recordings of the folder and what to go on from, for a system that lets itself be told."""
-    asked = {"hold_out": args.hold_out, "skip": args.skip, "start": args.start}
-    given = {name: patterns for name, patterns in asked.items() if patterns}
-    if refused := given.keys() - inspect.signature(system.course).parameters.keys():
+def _choice(args: argparse.Namespace, told: Callable[..., Any], *names: str) -> dict[str, Any]:
+    """What was asked for by these flags, for a system that lets itself be told."""
+    given = {name: value for name in names if (value := getattr(args, name))}
+    if refused := given.keys() - inspect.signature(told).parameters.keys():
         raise BadOption(f"{args.system} does not know --{min(refused).replace('_', '-')}")
     return given
 
@@ -96,12 +115,15 @@ def _tune(system: Any, args: argparse.Namespace, out: Path, screen: Screen) -> i
 
     if args.stage:
         raise BadOption("--stage goes with --data; a voice is tuned in one go")
+    chosen = _choice(args, system.adapt, "lora")
     voice = library.find(args.voice)
     if not library.path(args.voice).is_dir():
         raise BadOption(f"{args.voice} came with mynah and stays as it is: enrol a voice of your own and tune that")
     # A voice that was enrolled anew under its old name must not go on from what was trained for the old one.
     work = out / f"{voice.name}-{_fingerprint(voice)}"
-    files = _stage(system.load(args.weights).adapt(voice), args, work, work, screen)
+    files = _stage(system.load(args.weights).adapt(voice, **chosen), args, work, work, screen)
+    if not files:
+        return 0
     library.attach(voice.name, Path(files[0]))
     _report(voice.name, files, screen)
     screen.note(f"`mynah convert --voice {voice.name}` uses it from now on")
@@ -116,19 +138,27 @@ def _fingerprint(voice: Voice) -> str:
 
 
 def _stage(recipe: Any, args: argparse.Namespace, work: Path, place: Path, screen: Screen) -> list[str]:
-    """One run of one recipe; the files that it exported to `place`."""
+    """One run of one recipe; the files that it exported to `place`, none where another process does that."""
     from mynah.train.run import train
+    from mynah.train.together import wait
 
     try:
         with screen.training(recipe.name) as progress:
-            train(
-                recipe, work, resume=args.resume, max_minutes=args.minutes, device=args.device, progress=progress
+            ending = train(
+                recipe, work, resume=args.resume, max_minutes=args.minutes, device=args.device, devices=args.devices,
+                nodes=args.nodes, precision=args.precision, clips=args.clips, accumulate=args.accumulate,
+                save_every=args.every, patience=args.patience, progress=progress, note=screen.note,
             )  # fmt: skip
     except KeyboardInterrupt:
         screen.note("saved; the same command goes on from here")
         raise
-    place.mkdir(parents=True, exist_ok=True)
-    files: list[str] = recipe.export(str(place))
+    files: list[str] = []
+    if ending.chief:
+        place.mkdir(parents=True, exist_ok=True)
+        files = recipe.export(str(place))
+        screen.note(f"{recipe.name}: {ending}")
+        screen.give({"endings": {recipe.name: {"steps": ending.steps, "exported": ending.taken, "why": ending.why}}})
+    wait()  # because the next stage may begin with what this one exported
     return files
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ class Recipe(ABC):
         clip_norm: Gradients are clipped to this norm.
         ema: Decay of a running average of what turn `"net"` updates, such as 0.999; measures and export use it.
         autocast: Whether losses are computed in bfloat16 where that is safe.
+        patience: A run ends when the first measure has not grown so many times in a row, and the best weights are
+            exported. None: a run ends with its last step, and the last weights are exported.
+        batches: So many are drawn for one step, over all devices; whoever runs the recipe says so.
     """
 
     name: ClassVar[str]
@@ -34,12 +37,17 @@ class Recipe(ABC):
     clip_norm: ClassVar[float] = 1.0
     ema: float | None = None
     autocast: bool = False
+    patience: int | None = None
+    batches: int = 1
     steps: int
     nets: nn.ModuleDict
 
     @abstractmethod
     def batch(self, step: int) -> Batch:
-        """The examples of one step: a function of seed and step alone, so that a resumed run sees the same ones."""
+        """The examples of one step: a function of seed and step alone, so that a resumed run sees the same ones.
+
+        Where several are drawn for one step, they are numbered on.
+        """
 
     @abstractmethod
     def parameters(self, turn: str) -> Iterable[nn.Parameter]:
@@ -112,4 +120,45 @@ class Adapts(Protocol):
 
     def adapt(self, voice: Voice) -> Recipe:
         """Go on for one voice; what is exported is that voice's `weights.safetensors`."""
+        ...
+
+
+@runtime_checkable
+class Shares(Protocol):
+    """A system whose models are handed on as files. `mynah export` and `mynah merge` ask every such system."""
+
+    @classmethod
+    def layouts(cls) -> Mapping[str, str]:
+        """The suffix of a file, such as `".safetensors"`, by the name of its layout."""
+        ...
+
+    @classmethod
+    def owns(cls, model: Path) -> bool:
+        """Whether a file is a model of this system; told by keys and shapes, never by what it is called."""
+        ...
+
+    @classmethod
+    def export(cls, model: Path, out: Path) -> Path:
+        """What inference needs of a model, in the layout that the suffix of `out` says; whole or not at all.
+
+        Raises:
+            BadCheckpoint: Not a model of this system, or a damaged one.
+            BadOption: There is no such layout.
+        """
+        ...
+
+    @classmethod
+    def merge(cls, first: Path, second: Path, out: Path, share: float) -> Path:
+        """A model between two, in the layout that the suffix of `out` says.
+
+        Args:
+            first: A model.
+            second: Another of the same sizes.
+            out: The result.
+            share: Of the second: 0 is the first, 1 the second.
+
+        Raises:
+            BadCheckpoint: As for `export`, or their sizes differ.
+            BadOption: A share beyond 0 and 1, or no such layout.
+        """
         ...

@@ -6,19 +6,29 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from mynah.core.errors import BadData
 from mynah.core.recipe import Batch, Recipe
+from mynah.train import together
 
 PATIENCE = 10  # steps in a row without a finite loss, after which the last checkpoint comes back
 ROLLBACKS = 4  # in a row, after which nothing but the data or the recipe can be wrong
 
 
+class Together(DDPStrategy):
+    """Starts processes and connects them; the lesson itself averages what they have learnt."""
+
+    def configure_ddp(self) -> None:
+        """Wrap nothing."""
+
+
 class Lesson(LightningModule):
     """Every turn of a recipe in order: losses, backward, clip, AdamW; only the parameters of that turn get gradients.
 
-    A step whose loss or gradient is not finite changes nothing.
+    A step takes a list of batches, whose gradients are averaged, over all devices as well. A step whose loss or
+    gradient is not finite changes nothing.
 
     Attributes:
         step: Steps done.
@@ -61,10 +71,11 @@ class Lesson(LightningModule):
         every: Any = self.optimizers()
         return every[self.recipe.turns.index(turn)] if isinstance(every, list) else every
 
-    def training_step(self, batch: Batch, batch_index: int) -> None:
+    def training_step(self, batches: list[Batch], batch_index: int) -> None:
         """All turns once."""
         self.losses, self.rates = {}, {}
-        good = all(self._turn(turn, batch) for turn in self.recipe.turns)
+        parts = [part for batch in batches for part in self.recipe.parts(batch)]
+        good = all(self._turn(turn, parts) for turn in self.recipe.turns)
         self.step += 1
         if good:
             self.bad = self.rollbacks = 0
@@ -72,13 +83,12 @@ class Lesson(LightningModule):
         else:
             self.bad += 1
 
-    def _turn(self, turn: str, batch: Batch) -> bool:
+    def _turn(self, turn: str, parts: list[Batch]) -> bool:
         mine = {id(parameter) for parameter in self.own[turn]}
         for parameter in self.nets.parameters():
             parameter.requires_grad_(id(parameter) in mine)
         optimizer = self.optimizer(turn)
         optimizer.zero_grad()
-        parts = self.recipe.parts(batch)
         sums: dict[str, Tensor] = {}
         for part in parts:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.autocast):
@@ -89,6 +99,7 @@ class Lesson(LightningModule):
                 sums[name] = sums.get(name, 0.0) + loss.detach() / len(parts)
         if not sums:
             return True
+        sums = together.average(self.own[turn], sums)
         total = torch.stack([loss.float() for loss in sums.values()]).sum()
         norm = nn.utils.clip_grad_norm_(self.own[turn], self.recipe.clip_norm)
         if not torch.isfinite(norm + total):

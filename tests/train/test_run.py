@@ -95,7 +95,8 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -
     whole = Line(60)
     train(whole, tmp_path / "whole", save_every=10, device="cpu")
     assert_same(whole.nets, resumed.nets)
-    assert [row["event"] for row in log(tmp_path / "killed") if "event" in row] == ["resumed"]
+    events = [row["event"] for row in log(tmp_path / "killed") if "event" in row]
+    assert events[0] == "resumed" and events[1].startswith("ended: all 60 steps are done") and len(events) == 2
 
 
 def test_it_learns(tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
 
 def test_the_time_can_be_limited(tmp_path: Path) -> None:
     steps = []
-    last = train(Line(500), tmp_path, device="cpu", max_minutes=0, progress=lambda step, *rest: steps.append(step))
+    last = train(Line(500), tmp_path, device="cpu", max_minutes=0, progress=lambda step, *rest: steps.append(step)).last
     assert steps == [1] and read(last)["step"] == 1
 
 
@@ -156,7 +157,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_told(tmp_path: Path) -> None:
 
 def test_many_such_steps_bring_back_the_last_weights_at_half_the_learning_rate(tmp_path: Path) -> None:
     recipe = Line(40, broken=lambda step: 15 <= step < 26)
-    last = train(recipe, tmp_path, device="cpu", save_every=10)
+    last = train(recipe, tmp_path, device="cpu", save_every=10).last
     assert read(last)["slower"] == 0.5
     [row] = [row for row in log(tmp_path) if "in a row" in row.get("event", "")]
     assert row["step"] == 25 and "step 10, learning rate x 0.5" in row["event"]
@@ -214,7 +215,7 @@ def test_a_turn_without_losses_waits(tmp_path: Path) -> None:
 
 def test_the_average_lies_between_where_the_net_was_and_where_it_is(tmp_path: Path) -> None:
     recipe = Line(20)
-    last = train(recipe, tmp_path, device="cpu")
+    last = train(recipe, tmp_path, device="cpu").last
     state, start = read(last), Line().nets.state_dict()
     assert set(state["averages"]) == {name for name in start if name.startswith("net.")}
     way = [(state["averages"][name] - start[name]).norm() for name in state["averages"]]
@@ -230,7 +231,7 @@ def test_a_recipe_without_an_average_ends_with_its_last_weights(tmp_path: Path) 
         ema = None
 
     recipe = Plain(5)
-    last = train(recipe, tmp_path, device="cpu")
+    last = train(recipe, tmp_path, device="cpu").last
     for name, value in read(last)["nets"].items():
         assert torch.equal(value, recipe.nets.state_dict()[name])
 
@@ -244,6 +245,12 @@ def test_the_best_weights_are_kept(tmp_path: Path) -> None:
     best = read(tmp_path / "line" / "best.ckpt")
     assert best["step"] == 30 and best["measures"] == {"score": 7.0}
     assert restore(Line(), tmp_path / "line" / "best.ckpt") == 30
+
+
+@pytest.mark.parametrize("wrong", [{"accumulate": 0}, {"devices": 0}, {"patience": 0}, {"clips": 4}])
+def test_what_cannot_be_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadOption):
+        train(Line(1), tmp_path, device="cpu", **wrong)
 
 
 def test_measuring_more_often_changes_nothing(tmp_path: Path) -> None:
@@ -285,9 +292,9 @@ def test_nothing_is_printed_and_nothing_left_about(
 
 def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
     done, again = Line(5), Line(5)
-    last = train(done, tmp_path, device="cpu")
+    last = train(done, tmp_path, device="cpu").last
     before = last.read_bytes()
-    assert train(again, tmp_path, device="cpu") == last
+    assert train(again, tmp_path, device="cpu").last == last
     assert last.read_bytes() == before
     assert_same(done.nets, again.nets)
     train(again, tmp_path, device="cpu", resume=False)
@@ -305,6 +312,8 @@ def test_losses_can_be_computed_in_bfloat16(tmp_path: Path) -> None:
     recipe = Half(3)
     train(recipe, tmp_path, device="cpu")
     assert recipe.net[0].weight.dtype == torch.float32
+    with pytest.raises(AssertionError):
+        train(Half(3), tmp_path / "32", device="cpu", precision="32")
 
 
 def test_what_a_recipe_raises_is_raised(tmp_path: Path) -> None:
@@ -363,7 +372,7 @@ class FullDisk(io.RawIOBase):
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    last = train(Line(2), tmp_path, device="cpu")
+    last = train(Line(2), tmp_path, device="cpu").last
     before, opened = last.read_bytes(), Path.open
     monkeypatch.setattr(
         Path, "open", lambda path, mode="r", **more: FullDisk() if mode == "wb" else opened(path, mode, **more)
@@ -384,7 +393,7 @@ def test_a_checkpoint_of_another_size_is_refused(tmp_path: Path) -> None:
 
 def test_it_trains_in_a_thread_too(tmp_path: Path) -> None:
     done: list[Path] = []
-    thread = threading.Thread(target=lambda: done.append(train(Line(5), tmp_path, device="cpu")))
+    thread = threading.Thread(target=lambda: done.append(train(Line(5), tmp_path, device="cpu").last))
     thread.start()
     thread.join()
     assert read(done[0])["step"] == 5

@@ -11,7 +11,7 @@ this house instead of 600 M parameters of Whisper and HuBERT.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,10 +26,10 @@ from mynah.audio.resample import resample
 from mynah.catalog.checkpoint import load_strict
 from mynah.catalog.weights import locate
 from mynah.convert.whisper_vits_svc import published
+from mynah.convert.whisper_vits_svc import share as models
 from mynah.convert.whisper_vits_svc.hear import Ears, OwnEars, PublishedEars
 from mynah.convert.whisper_vits_svc.net import Singer
 from mynah.convert.whisper_vits_svc.rendering import melody_of, render
-from mynah.convert.whisper_vits_svc.share import tuned
 from mynah.convert.whisper_vits_svc.sizes import DecoderConfig, NetConfig
 from mynah.core.errors import BadAudio, BadCheckpoint, BadOption
 from mynah.core.recipe import Recipe
@@ -38,7 +38,8 @@ from mynah.core.types import Audio, Contour, Voice
 from mynah.core.verbs import Options
 from mynah.features import content, speaker
 from mynah.features.content import HOP, RATE, ContentConfig, ContentStudent
-from mynah.features.grid import onto_grid
+from mynah.features.grid import contour_at, glided
+from mynah.features.loudness import sounding
 from mynah.features.melody import semitones_to_fit
 from mynah.features.pitch import pitch as track
 from mynah.features.retrieval import drawn
@@ -210,17 +211,17 @@ class WhisperVitsSvc(System[Config]):
         sung = torch.cat(
             list(render(singer, words, melody_of(hz, singer, options.seed), vector, options.seed, options.spread))
         )
-        sung = sung * _open(heard, options.silence_db, frames).repeat_interleave(self.config.net.decoder.hop)
+        gain = sounding(heard, RATE, HOP // 2, frames, options.silence_db)
+        sung = sung * gain.repeat_interleave(self.config.net.decoder.hop)
         result = resample(Audio(sung[None], self.config.net.decoder.rate), source.rate).samples[:, :length]
         return Audio(F.pad(result, (0, length - result.shape[-1])), source.rate)
 
     def _melody(self, contour: Contour, frames: int, voice: Voice, options: WhisperVitsSvcOptions) -> Tensor:
         """Hz as it is to be sung, 0 where unvoiced, `[frame]`."""
-        at = torch.arange(len(contour.values), dtype=torch.float64) * contour.hop_seconds
-        hz, _ = onto_grid(at, contour.values, torch.ones_like(contour.values), frames, 0.01)
+        hz = contour_at(contour, frames, 0.01)
         semitones = semitones_to_fit(hz, voice.range_hz) if options.transpose == "auto" else options.transpose
         hz = (hz * 2 ** (semitones / 12)).clamp(LOW_HZ, HIGH_HZ)
-        return _glided(hz) if options.voicing == "everywhere" else hz.nan_to_num(0.0)
+        return glided(hz) if options.voicing == "everywhere" else hz.nan_to_num(0.0)
 
     @classmethod
     def course(
@@ -244,19 +245,40 @@ class WhisperVitsSvc(System[Config]):
 
         heard(data, folder, house_ears(), progress=progress)
 
-    def adapt(self, voice: Voice) -> Recipe:
-        """Tuning to one voice: its vector, and the layers that listen to it."""
+    def adapt(self, voice: Voice, *, lora: int = 0) -> Recipe:
+        """Tuning to one voice: its vector, and the layers that listen to it, or changes of rank `lora` to many."""
         from mynah.convert.whisper_vits_svc.recipe import ears_of
         from mynah.convert.whisper_vits_svc.recipe.adapt import AdaptRecipe
 
-        return AdaptRecipe(voice, self.ears.vector(voice), deepcopy(self.singer), ears_of(self.ears, "own"))
+        ears = ears_of(self.ears, "own")
+        return AdaptRecipe(voice, self.ears.vector(voice), deepcopy(self.singer), ears, lora=lora)
+
+    @classmethod
+    def layouts(cls) -> Mapping[str, str]:
+        """The suffixes of a model, by layout."""
+        return models.LAYOUTS
+
+    @classmethod
+    def owns(cls, model: Path) -> bool:
+        """Whether a file is a model of this system, in any layout that it can be loaded from."""
+        return models.owns(model)
+
+    @classmethod
+    def export(cls, model: Path, out: Path) -> Path:
+        """See `mynah.convert.whisper_vits_svc.share.export`."""
+        return models.export(model, out)
+
+    @classmethod
+    def merge(cls, first: Path, second: Path, out: Path, share: float) -> Path:
+        """See `mynah.convert.whisper_vits_svc.share.merge`."""
+        return models.merge(first, second, out, share)
 
     def _singer(self, voice: Voice) -> Singer:
         """With what was tuned to this voice alone in its place."""
         if voice.weights is None:
             return self.singer
         if self._tuned is None or self._tuned[0] is not voice:
-            self._tuned = (voice, *tuned(self.singer, voice.weights))
+            self._tuned = (voice, *models.tuned(self.singer, voice.weights))
         return self._tuned[1]
 
     def _vector(self, voice: Voice) -> Tensor:
@@ -290,25 +312,3 @@ class WhisperVitsSvc(System[Config]):
             waves = [resample(clip, RATE).samples.mean(0) for clip in voice.clips]
             self._bank = (voice, torch.cat([piece for wave in waves for piece in self.ears.frames([wave])], -1))
         return self._bank[1]
-
-
-def _glided(hz: Tensor) -> Tensor:
-    """Pitch everywhere: what lies between two notes is a glide from one to the other, NaN `[frame]` filled."""
-    known = hz.isfinite().nonzero()[:, 0]
-    if not len(known):
-        return torch.zeros_like(hz)
-    octaves, place = hz.log2(), torch.arange(len(hz))
-    after = torch.searchsorted(known, place).clamp(max=len(known) - 1)
-    before = torch.where(known[after] <= place, after, (after - 1).clamp(min=0))
-    left, right = known[before], known[after]
-    share = ((place - left) / (right - left).clamp(min=1)).clamp(0, 1)
-    return 2 ** torch.lerp(octaves[left], octaves[right], share)
-
-
-def _open(wave: Tensor, floor_db: float, frames: int) -> Tensor:
-    """Gain `[frame]`, 10 ms each: closed where 16 kHz sound `[time]` is quiet for more than a fifth of a second."""
-    hop = HOP // 2
-    power = F.pad(wave, (0, frames * hop - len(wave))).view(frames, hop).square().mean(1)
-    loud = (10 * power.clamp(min=1e-20).log10() > floor_db).float()[None, None]
-    near = F.max_pool1d(loud, 21, 1, padding=10)
-    return F.avg_pool1d(near, 5, 1, padding=2, count_include_pad=False)[0, 0]

@@ -1,4 +1,4 @@
-"""Models handed on: without what only training needs, in our layout or the published one, or two of them mixed."""
+"""Models handed on: without what only training needs, in our layout, the published one or ONNX, or two mixed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from mynah.core.atomic import replacing
 from mynah.core.errors import BadCheckpoint, BadOption
 
 PUBLISHED_SUFFIXES = (".pth", ".pt")
+LAYOUTS = {"safetensors": ".safetensors", "original": ".pth", "onnx": ".onnx"}
 
 
 def export(source: Path | str, out: Path | str) -> Path:
@@ -25,11 +26,12 @@ def export(source: Path | str, out: Path | str) -> Path:
     Args:
         source: Pretrained, training or exported, published or ours.
         out: `.safetensors` in our layout; `.pth` or `.pt` as the original's export writes it, `{"model_g": ...}`, with
-            which the original sings.
+            which the original sings; `.onnx` as a graph, see `mynah.convert.whisper_vits_svc.graph`.
 
     Raises:
         BadCheckpoint: Not a model of this system, or one with a key missing, left over or of another shape.
         BadOption: `out` has another suffix.
+        MissingExtra: A graph is asked for, and the package for it is not installed.
         NoSpace: The disk is full.
     """
     return _write(singer_in(source), out)
@@ -57,6 +59,15 @@ def merge(first: Path | str, second: Path | str, out: Path | str, share: float =
             f"{first} and {second} are models of different sizes ({min(strange)}): only equal ones can be merged"
         )
     return _write({name: torch.lerp(value.float(), other[name].float(), share) for name, value in one.items()}, out)
+
+
+def owns(source: Path | str) -> bool:
+    """Whether a file is a model of this system."""
+    try:
+        published.config_of(published.read(source).net, source)
+    except BadCheckpoint:
+        return False
+    return True
 
 
 def singer_in(source: Path | str) -> dict[str, Tensor]:
@@ -94,8 +105,14 @@ def _write(state: Mapping[str, Tensor], out: Path | str) -> Path:
     kept = {name: value.detach().cpu() for name, value in state.items()}
     if out.suffix == ".safetensors":
         return to_safetensors(kept, out, {"format": "mynah-1", "net": "whisper_vits_svc"})
+    if out.suffix == LAYOUTS["onnx"]:
+        from mynah.convert.whisper_vits_svc.graph import to_onnx
+
+        singer = Singer(published.config_of(kept, out))
+        load_strict(singer, kept, str(out))
+        return to_onnx(singer, out)
     if out.suffix not in PUBLISHED_SUFFIXES:
-        raise BadOption(f"{out}: a model ends in .safetensors, or in .pth for the original's layout")
+        raise BadOption(f"{out}: a model ends in .safetensors, in .pth for the original's layout, or in .onnx")
     # Cloned, because torch saves the whole of what a tensor is a part of.
     with replacing(out) as half, half.open("wb") as file:
         torch.save({"model_g": {name: value.clone() for name, value in kept.items()}}, file)

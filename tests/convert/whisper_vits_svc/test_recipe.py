@@ -29,6 +29,7 @@ from mynah.convert.whisper_vits_svc.sizes import DecoderConfig, NetConfig
 from mynah.core.errors import BadCheckpoint, BadData, BadOption, BadVoice
 from mynah.core.types import Audio, Voice
 from mynah.features.mel import LogMel, PowerSpectrum
+from mynah.nets.normed import folded
 from mynah.train.data import prepare, scan
 
 TINY = NetConfig(
@@ -152,7 +153,9 @@ def test_a_loss_weighs_what_the_plan_says(songs: Songs) -> None:
 
 def test_nets_may_run_in_bfloat16_while_losses_do_not(songs: Songs) -> None:
     learner = recipe(songs, replace(PLAN, bf16=True))
-    losses = turned(learner, "net") | turned(learner, "critic")
+    assert learner.autocast and not recipe(songs).autocast
+    with torch.autocast("cpu", torch.bfloat16):  # as the trainer has it
+        losses = turned(learner, "net") | turned(learner, "critic")
     assert all(value.isfinite() and value.dtype == torch.float32 for value in losses.values())
 
 
@@ -260,6 +263,46 @@ def test_a_voice_is_learnt_by_its_vector_and_what_listens_to_it(songs: Songs, tm
     singing, vector = share.tuned(Singer(learner.config), file)
     assert vector.equal(tuned.vector)
     assert all(singing.state_dict()[name].equal(singer.state_dict()[name]) for name in changed)
+
+
+def test_a_voice_is_learnt_by_low_rank_changes_that_are_added_to_the_weights(songs: Songs, tmp_path: Path) -> None:
+    singer = folded(Singer(fitted(TINY, songs.ears)))
+    voice = Voice("carl", (100.0, 300.0), clips=(vowel(180, VOWELS[0], 1.0),))
+    before = {name: value.clone() for name, value in singer.state_dict().items()}
+    tuned = AdaptRecipe(voice, torch.ones(12) / 12**0.5, singer, songs.ears, clips=2, lora=2)
+    count = sum(value.numel() for value in tuned.parameters("net"))
+    assert count < 0.5 * sum(value.numel() for value in before.values())
+    descent = torch.optim.AdamW(tuned.parameters("net"), 1e-2)
+    totals = []
+    for _ in range(8):
+        descent.zero_grad()
+        total = torch.stack(list(tuned.losses("net", tuned.batch(0)).values())).sum()
+        total.backward()
+        descent.step()
+        totals.append(total.item())
+    assert totals[-1] < totals[0]
+    [file] = tuned.export(str(tmp_path))
+    plain = folded(Singer(fitted(TINY, songs.ears)))
+    plain.load_state_dict(before)
+    singing, vector = share.tuned(plain, file)
+    assert vector.equal(tuned.vector) and set(singing.state_dict()) == set(before)
+    changed = {name for name, value in singing.state_dict().items() if not value.equal(before[name])}
+    assert changed and all(name.startswith(("flow.", "dec.")) and name.endswith(".weight") for name in changed)
+    batch = {name: values for name, values in tuned.batch(3).items() if name != "seed"} | {"seed": torch.tensor(1)}
+    with torch.no_grad():
+        tuned.singer.eval()
+        made, _ = tuned._sung(batch)
+        tuned.singer = singing.eval()
+        torch.testing.assert_close(tuned._sung(batch)[0], made, atol=1e-5, rtol=1e-4)
+
+
+def test_batches_for_one_step_count_as_heard_and_may_have_more_clips(songs: Songs) -> None:
+    learner = recipe(songs, Plan(clips=1, accumulate=2))
+    alone = learner.epoch
+    learner.batches = 2
+    assert learner.epoch == max(1.0, alone / 2)
+    learner.clips = 3
+    assert len(learner.batch(0)["wave"]) == 6 and len(learner.parts(learner.batch(0))) == 2
 
 
 def test_a_model_is_tuned_to_a_voice_and_sings_with_it(tmp_path: Path) -> None:

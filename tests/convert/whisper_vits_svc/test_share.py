@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from mynah.catalog.checkpoint import load_foreign, to_safetensors
+from mynah.convert.whisper_vits_svc import WhisperVitsSvc
 from mynah.convert.whisper_vits_svc.net import Trainee
 from mynah.convert.whisper_vits_svc.published import TRAINEE, read
 from mynah.convert.whisper_vits_svc.share import Story, export, merge, model_card
 from mynah.convert.whisper_vits_svc.sizes import DecoderConfig, NetConfig
 from mynah.core.errors import BadCheckpoint, BadOption
+from mynah.core.recipe import Shares
 
 TINY = NetConfig(
     words=6, sounds=3, voice=5, bins=9, latent=4, hidden=8, condition=4, filters=8, layers=1, posterior_layers=1,
@@ -63,9 +65,21 @@ def test_models_of_different_sizes_and_shares_beyond_are_refused(tmp_path: Path)
         merge(*files, tmp_path / "out.pth")
     with pytest.raises(BadOption, match="from 0 to 1"):
         merge(files[0], files[0], tmp_path / "out.pth", 1.5)
-    with pytest.raises(BadOption, match="safetensors"):
+    with pytest.raises(BadOption, match=r"\.safetensors"):
         export(files[0], tmp_path / "out.bin")
     assert not list(tmp_path.glob("out*"))
+
+
+def test_a_model_knows_its_system_and_another_file_does_not(tmp_path: Path) -> None:
+    trained(tmp_path / "run.pt", 1)
+    to_safetensors({"letter": torch.zeros(1)}, tmp_path / "other.safetensors")
+    assert WhisperVitsSvc.owns(export(tmp_path / "run.pt", tmp_path / "out.safetensors"))
+    assert WhisperVitsSvc.owns(tmp_path / "run.pt") and not WhisperVitsSvc.owns(tmp_path / "other.safetensors")
+    assert issubclass(WhisperVitsSvc, Shares)
+    for suffix in WhisperVitsSvc.layouts().values():
+        if suffix == ".onnx":
+            pytest.importorskip("onnx")
+        assert WhisperVitsSvc.export(tmp_path / "run.pt", tmp_path / f"again{suffix}").stat().st_size
 
 
 @pytest.mark.parametrize("change", ["missing", "surplus"])

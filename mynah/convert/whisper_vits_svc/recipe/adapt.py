@@ -17,20 +17,25 @@ from mynah.core.errors import BadVoice
 from mynah.core.recipe import Batch, Recipe
 from mynah.core.types import Audio, Voice
 from mynah.features.pitch import pitch
+from mynah.nets.normed import folded
+from mynah.train.lora import low_rank, merged
 
 FRAMES = 100  # of a clip, 100/s
 SEGMENT = 40  # of them become sound
 FORMAT = "whisper_vits_svc-adapt-1"
+CHANGED = ("flow.*", "dec.*")  # what content and melody lead to expect does not depend on who sings
 
 
 class AdaptRecipe(Recipe):
     """Reconstruction of the voice's own clips from content and melody, the way that singing goes.
 
     Only the flow's and the decoder's layers that the voice vector goes through are learnt, and the vector: what a
-    minute of sound cannot teach cannot be unlearnt from it either. It needs neither a posterior encoder nor critics,
-    so an exported model will do.
+    minute of sound cannot teach cannot be unlearnt from it either. With `lora` the flow and the decoder as a whole are
+    learnt instead, by changes of that rank, which are added to their weights at export. It needs neither a posterior
+    encoder nor critics, so an exported model will do.
 
     Raises:
+        BadOption: A rank below zero.
         BadVoice: No clip is as long as a second.
     """
 
@@ -47,9 +52,12 @@ class AdaptRecipe(Recipe):
         clips: int = 6,
         rate: float = 2e-4,
         seed: int = 5,
+        lora: int = 0,
     ) -> None:
-        self.steps, self.clips, self.rate, self.seed = steps, clips, rate, seed
-        self.singer = singer
+        self.steps, self.clips, self.seed = steps, clips, seed
+        # A low-rank change is a product, one factor of which begins at zero.
+        self.rate = 5 * rate if lora else rate
+        self.singer, self.lora = singer, lora
         self.rows = [row for clip in voice.clips if (row := _heard(clip, ears)) is not None]
         if not self.rows:
             raise BadVoice(
@@ -57,7 +65,13 @@ class AdaptRecipe(Recipe):
             )
         self.vector = nn.Parameter(vector.detach().clone().float())
         self.nets = nn.ModuleDict({"singer": singer, "voice": nn.ParameterList([self.vector])})
-        self.tuned = {name: value for name, value in singer.named_parameters() if _minds_the_voice(name)}
+        self.tuned: dict[str, nn.Parameter] = {}
+        if lora:
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                self.tuned = low_rank(folded(singer), CHANGED, lora)
+        else:
+            self.tuned = {name: value for name, value in singer.named_parameters() if _minds_the_voice(name)}
 
     def batch(self, step: int) -> Batch:
         dice = Generator().manual_seed(self.seed * 1_000_003 + step)
@@ -81,10 +95,11 @@ class AdaptRecipe(Recipe):
     def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
         made, wave = self._sung(batch)
         config = self.singer.config.decoder
-        return {
-            "mel": WEIGHTS["mel"] * F.l1_loss(log_mel(made, config), log_mel(wave, config)),
-            "stft": WEIGHTS["stft"] * stft_loss(made, wave),
-        }
+        with torch.autocast(made.device.type, enabled=False):  # the singer may run in bfloat16, losses never do
+            return {
+                "mel": WEIGHTS["mel"] * F.l1_loss(log_mel(made, config), log_mel(wave, config)),
+                "stft": WEIGHTS["stft"] * stft_loss(made, wave),
+            }
 
     def _sung(self, batch: Batch) -> tuple[Tensor, Tensor]:
         dice = Generator().manual_seed(int(batch["seed"]))
@@ -108,7 +123,8 @@ class AdaptRecipe(Recipe):
 
     def export(self, folder: str) -> list[str]:
         """`weights.safetensors`: what differs from the model, and the vector as `embedding`."""
-        state = {name: value.detach() for name, value in self.tuned.items()} | {"embedding": self.vector.detach()}
+        learnt = merged(self.singer) if self.lora else {name: value.detach() for name, value in self.tuned.items()}
+        state = learnt | {"embedding": self.vector.detach()}
         return [str(to_safetensors(state, Path(folder) / "weights.safetensors", {"format": FORMAT}))]
 
 

@@ -21,6 +21,7 @@ class Plan:
         weights: Of the losses, by name.
         ema: Decay of the running average; None for none, as the original has it.
         bf16: Whether nets run in bfloat16; losses never do.
+        patience: Training ends when the ears have not been better pleased so many times in a row; None never.
         seed: Of all that is drawn.
     """
 
@@ -33,4 +34,5 @@ class Plan:
     weights: dict[str, float] = field(default_factory=lambda: dict(WEIGHTS))
     ema: float | None = 0.999
     bf16: bool = False
+    patience: int | None = 20
     seed: int = 1

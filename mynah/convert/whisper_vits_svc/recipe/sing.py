@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ class SingRecipe(Recipe):
     ) -> None:
         self.songs, self.config, self.plan = songs, config, plan or Plan()
         self.steps, self.ema = self.plan.steps, self.plan.ema
+        self.autocast, self.patience = self.plan.bf16, self.plan.patience
         with torch.random.fork_rng():
             torch.manual_seed(self.plan.seed)
             self.net, self.critics = Trainee(config), critics or Critics()
@@ -70,8 +72,21 @@ class SingRecipe(Recipe):
                 load_strict(self.critics, start.critics, "the critics to go on from")
         self.nets = nn.ModuleDict({"net": self.net, "critics": self.critics})
         self.rendered: dict[int, Tensor] = {}
-        drawn = self.plan.clips * self.plan.accumulate
-        self.epoch = max(1.0, len(songs.training) / drawn)  # steps until as much was drawn as there is
+
+    @property
+    def clips(self) -> int:
+        """That are computed at a time."""
+        return self.plan.clips
+
+    @clips.setter
+    def clips(self, count: int) -> None:
+        self.plan = replace(self.plan, clips=count)
+
+    @property
+    def epoch(self) -> float:
+        """Steps until as much was drawn as there is."""
+        drawn = self.plan.clips * self.plan.accumulate * self.batches
+        return max(1.0, len(self.songs.training) / drawn)
 
     def batch(self, step: int) -> Batch:
         dice = Generator().manual_seed(self.plan.seed * 1_000_003 + step)
@@ -101,28 +116,24 @@ class SingRecipe(Recipe):
         recorded = sliced(batch["wave"][:, None], batch["first"] * hop, self.plan.segment * hop)
         if turn == "critic":
             sound = self.rendered.pop(key)
-            with self._half(sound):
-                verdicts = _exact(self.critics(sound)), _exact(self.critics(recorded))
+            verdicts = _exact(self.critics(sound)), _exact(self.critics(recorded))
             return {"critic": critic_loss(*verdicts)}
         mask = self._mask(batch)
-        with self._half(recorded):
-            learnt = self._learnt(batch, mask)
-            sound = learnt.sound.float()
-            # What the critics see of a recording teaches the net nothing by itself.
-            with torch.no_grad():
-                real = self.critics(recorded)
-            rendered = self.critics(sound)
-        if len(self.rendered) >= self.plan.accumulate:
+        learnt = self._learnt(batch, mask)
+        sound = learnt.sound.float()
+        # What the critics see of a recording teaches the net nothing by itself.
+        with torch.no_grad():
+            real = self.critics(recorded)
+        rendered = self.critics(sound)
+        if len(self.rendered) >= self.plan.accumulate * self.batches:
             self.rendered.clear()
         self.rendered[key] = sound.detach()
         learnt = learnt._replace(guess=learnt.guess.float())
-        losses = net_losses(
-            learnt, recorded, batch["voice"], mask, _exact(rendered), _exact(real), self.config.decoder
-        )  # fmt: skip
+        with torch.autocast(sound.device.type, enabled=False):  # nets may run in bfloat16, losses never do
+            losses = net_losses(
+                learnt, recorded, batch["voice"], mask, _exact(rendered), _exact(real), self.config.decoder
+            )  # fmt: skip
         return {name: self.plan.weights[name] / WEIGHTS[name] * loss for name, loss in losses.items()}
-
-    def _half(self, like: Tensor) -> torch.autocast:
-        return torch.autocast(like.device.type, torch.bfloat16, enabled=self.plan.bf16)
 
     def _mask(self, batch: Batch) -> Tensor:
         frames = torch.arange(batch["pitch"].shape[-1], device=batch["pitch"].device)
