@@ -1,9 +1,11 @@
-"""A pitch contour at other times than those it was measured at."""
+"""A pitch contour at other times than those it was measured at, and where there was no pitch."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from mynah.core.types import Contour
 
 _GLIDE_OCTAVES = 1 / 3  # what lies further apart are two notes, and nothing was sung between them
 
@@ -39,3 +41,28 @@ def onto_grid(seconds: Tensor, hz: Tensor, confidence: Tensor, count: int, hop_s
     values = torch.where(slide, octave[before] * (1 - share) + octave[after] * share, octave[nearest])
     sure = confidence.double()
     return (2**values).float(), (sure[before] * (1 - share) + sure[after] * share).float()
+
+
+def contour_at(contour: Contour, count: int, hop_seconds: float) -> Tensor:
+    """The values of a contour at `i * hop_seconds`, as `onto_grid` has them, `[frame]`."""
+    at = torch.arange(len(contour.values), dtype=torch.float64) * contour.hop_seconds
+    return onto_grid(at, contour.values, torch.ones_like(contour.values), count, hop_seconds)[0]
+
+
+def glided(hz: Tensor) -> Tensor:
+    """Pitch everywhere: what lies between two notes is a glide from one to the other, NaN `[frame]` filled.
+
+    Example:
+
+        >>> glided(torch.tensor([torch.nan, 100.0, torch.nan, 400.0]))
+        tensor([100., 100., 200., 400.])
+    """
+    known = hz.isfinite().nonzero()[:, 0]
+    if not len(known):
+        return torch.zeros_like(hz)
+    octaves, place = hz.log2(), torch.arange(len(hz))
+    after = torch.searchsorted(known, place).clamp(max=len(known) - 1)
+    before = torch.where(known[after] <= place, after, (after - 1).clamp(min=0))
+    left, right = known[before], known[after]
+    share = ((place - left) / (right - left).clamp(min=1)).clamp(0, 1)
+    return 2 ** torch.lerp(octaves[left], octaves[right], share)

@@ -6,6 +6,7 @@ training; whoever only listens folds it, because the product is the same every t
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -96,3 +97,34 @@ def folded(net: N) -> N:
             if isinstance(child, _Normed):
                 setattr(parent, name, child.plain())
     return net
+
+
+def old_names(name: str) -> str:
+    """Weight norm as newer versions of torch call it, in the names that published models have.
+
+    Example:
+
+        >>> old_names("ups.0.parametrizations.weight.original0"), old_names("ups.0.bias")
+        ('ups.0.weight_g', 'ups.0.bias')
+    """
+    return name.replace(".parametrizations.weight.original0", ".weight_g").replace(
+        ".parametrizations.weight.original1", ".weight_v"
+    )
+
+
+def split(state: Mapping[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
+    """A state in which weights that somebody folded are lengths and directions again, where a net wants them so.
+
+    Example:
+
+        >>> parts = split({"0.weight": torch.tensor([[[3.0, 4.0]]])}, ("0.weight_g", "0.weight_v"))
+        >>> parts["0.weight_g"].item(), parts["0.weight_v"].tolist()
+        (5.0, [[[3.0, 4.0]]])
+    """
+    parted: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if name.endswith(".weight") and name not in wanted and f"{name}_g" in wanted and value.ndim > 1:
+            parted[f"{name}_g"], parted[f"{name}_v"] = torch.norm_except_dim(value.float(), 2, 0), value
+        else:
+            parted[name] = value
+    return parted

@@ -24,18 +24,19 @@ from torch import Tensor, nn
 from mynah.audio.resample import resample
 from mynah.catalog.checkpoint import load_strict
 from mynah.catalog.weights import locate
-from mynah.convert.rvc import published
+from mynah.convert.rvc import adopting, published
 from mynah.convert.rvc.net import SPREAD, Singer
-from mynah.convert.rvc.rendering import levelled, protected, render
+from mynah.convert.rvc.rendering import protected, render
 from mynah.convert.rvc.sizes import DecoderConfig, NetConfig
 from mynah.core.errors import BadAudio, BadOption, BadVoice
 from mynah.core.system import Card, System
 from mynah.core.types import Audio, Contour, Voice
-from mynah.core.verbs import Options
+from mynah.core.verbs import Files, Options
 from mynah.features import contentvec
 from mynah.features.contentvec import Ears
-from mynah.features.grid import onto_grid
+from mynah.features.grid import contour_at
 from mynah.features.hubert import HOP, RATE, Hubert, HubertConfig
+from mynah.features.loudness import levelled
 from mynah.features.melody import semitones_to_fit
 from mynah.features.pitch import pitch as track
 from mynah.features.retrieval import drawn
@@ -152,6 +153,20 @@ class Rvc(System[Config]):
         """Weight norm under its old names, and without what only training needs."""
         return published.parted(state, "the state").singer
 
+    @classmethod
+    def recognises(cls, files: Files) -> bool:
+        """Whether one of the files is a model of RVC."""
+        return adopting.recognises(files)
+
+    @classmethod
+    def adopt(cls, files: Files, into: Path) -> Voice:
+        """The voice that lies in the files, with its index for a bank.
+
+        Raises:
+            BadCheckpoint: Damaged, hostile, of an unknown layout, or several.
+        """
+        return adopting.adopt(files, into)
+
     @torch.inference_mode()
     def convert(
         self, source: Audio, voice: Voice, options: RvcOptions | None = None, *, melody: Contour | None = None
@@ -189,7 +204,7 @@ class Rvc(System[Config]):
         heard = pitch = None
         frames = 2 * -(-len(wave) // HOP)
         if singer.config.pitched:
-            heard = _melody(melody or track(Audio(wave[None], RATE)), frames)
+            heard = contour_at(melody or track(Audio(wave[None], RATE)), frames, 0.01).nan_to_num(0.0)
             pitch = _moved(heard, voice, options)
         words = self._words(wave, heard, singer, voice, options)
         vector = singer.emb_g.weight[options.speaker]
@@ -251,13 +266,6 @@ def _prepared(wave: Tensor) -> Tensor:
     around = min(len(wave) - 1, RATE // 4)
     clean = torch.from_numpy(sosfiltfilt(sections, wave.double().numpy(), padlen=around).copy()).float()
     return clean / (clean.abs().max() / LOUDEST).clamp(min=1.0)
-
-
-def _melody(contour: Contour, frames: int) -> Tensor:
-    """Hz as it was heard every 10 ms, 0 where unvoiced, `[frame]`."""
-    at = torch.arange(len(contour.values), dtype=torch.float64) * contour.hop_seconds
-    hz, _ = onto_grid(at, contour.values, torch.ones_like(contour.values), frames, 0.01)
-    return hz.nan_to_num(0.0)
 
 
 def _moved(heard: Tensor, voice: Voice, options: RvcOptions) -> Tensor:

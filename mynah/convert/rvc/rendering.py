@@ -1,25 +1,15 @@
-"""Singing what was heard, a stretch at a time: hours need no more memory than seconds, and no seam is to be heard.
-
-The original cuts a song where it is quiet and sings every piece by itself. Here the prior's windows overlap and are
-faded into each other before anything sounds, and the decoder sees as much as it looks at, so that its stretches join as
-if they had been made at once.
-"""
+"""Singing with a model of RVC, see `mynah.nets.stretches`, and how far retrieval may go."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mynah.audio.chunks import crossfade, map_chunks
 from mynah.convert.rvc.net import Singer
-from mynah.nets.numbered import keep_memory, numbered, white
-
-WINDOW, OVERLAP = 2500, 200  # frames that the prior hears at once, and that two windows share
-STRETCH = 512  # frames that are decoded at a time
-_FLOOR = 1e-6  # of loudness
+from mynah.nets.numbered import keep_memory, white
+from mynah.nets.stretches import sung
 
 
 def render(
@@ -39,23 +29,19 @@ def render(
     turns = None if pitch is None else singer.dec.m_source.turns(pitch[None])[0]
     keep_memory(device)
 
-    def expected(window: Tensor) -> Tensor:
-        number = window[-1].long()
+    def latent(words: Tensor, number: Tensor) -> Tensor:
         noise = spread * white(number, config.latent, seed).to(device)[None]
         hz = None if pitch is None else pitch[number].to(device)[None]
-        given = singer.latent(window[None, :-1].to(device), hz, voice[None], noise)[0]
-        return torch.cat([given.cpu(), window[-1:]])
+        return singer.latent(words[None].to(device), hz, voice[None], noise)[0]
 
-    def sung(window: Tensor) -> Tensor:
-        number, source = window[-1].long(), None
+    def sound(latents: Tensor, number: Tensor) -> Tensor:
+        source = None
         if pitch is not None and turns is not None:
             hiss = white(number, hop, seed + 1).T.reshape(1, -1).to(device)
             source = singer.dec.m_source(pitch[number].to(device)[None], hiss, turns[number].to(device)[None])
-        return singer.dec(window[None, :-1].to(device), voice[None], source)[0, 0].cpu()
+        return singer.dec(latents[None].to(device), voice[None], source)[0, 0]
 
-    latents = crossfade(expected, numbered(frames), chunk=WINDOW, overlap=OVERLAP)
-    around = singer.dec.reach()
-    yield from map_chunks(sung, latents, chunk=STRETCH, left=around, right=around, ratio=hop)
+    return sung(latent, sound, frames, hop=hop, around=singer.dec.reach())
 
 
 def protected(share: float, pitch: Tensor | None, protect: float) -> Tensor | float:
@@ -78,29 +64,3 @@ def protected(share: float, pitch: Tensor | None, protect: float) -> Tensor | fl
         return share
     voiced = (F.pad(pitch, (0, len(pitch) % 2)) > 0).float().view(-1, 2).mean(1, keepdim=True)
     return share * (voiced + (1 - voiced) * (1 - protect))
-
-
-def levelled(wave: Tensor, rate: int, source: Tensor, source_rate: int, share: float) -> Tensor:
-    """A sound with the loudness of another, over a second each: 0 keeps its own, 1 takes all of the other's.
-
-    Args:
-        wave: `[time]`.
-        rate: Of it, in Hz.
-        source: What it was made of, `[time]`, as long.
-        source_rate: Of that, in Hz.
-        share: 0 to 1.
-    """
-    if share == 0:
-        return wave
-    theirs, own = (
-        F.interpolate(_rms(sound, hz)[None, None], size=len(wave), mode="linear")[0, 0]
-        for sound, hz in ((source, source_rate), (wave, rate))
-    )
-    return wave * (theirs.clamp(min=_FLOOR) / own.clamp(min=_FLOOR)) ** share
-
-
-def _rms(wave: Tensor, rate: int) -> Tensor:
-    """Root mean square over a second, every half of one: `[half second]`."""
-    half = rate // 2
-    around = F.pad(wave.square()[None, None], (half, half + -len(wave) % half))
-    return F.avg_pool1d(around, 2 * half, half)[0, 0].sqrt()

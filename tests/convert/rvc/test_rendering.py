@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from mynah.convert.rvc.net import Singer
-from mynah.convert.rvc.rendering import levelled, protected, render
+from mynah.convert.rvc.rendering import protected, render
 from mynah.convert.rvc.sizes import DecoderConfig, NetConfig
+from mynah.features.loudness import levelled
 from mynah.features.retrieval import drawn
 from mynah.nets.nsf import Decoder, Source
 from mynah.nets.numbered import white
