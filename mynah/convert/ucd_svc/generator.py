@@ -131,6 +131,9 @@ class Generator(nn.Module):
         self.last_conv_layers = nn.ModuleList(
             [nn.ReLU(), Conv1d(config.skip, config.skip, 1), nn.ReLU(), Conv1d(config.skip, 1, 1)]
         )
+        with torch.no_grad():
+            # As soft as a recording at the beginning, so that the first steps are not spent on becoming soft.
+            self.last_conv_layers[3].get_parameter("weight_g").mul_(0.1)
 
     def forward(self, excitation: Tensor, condition: Tensor, voice: Tensor | None = None) -> Tensor:
         around = (self.config.context, self.config.context)
