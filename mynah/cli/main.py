@@ -24,7 +24,10 @@ COMMANDS = {
     "cover": "give whole songs another voice",
     "separate": "take songs apart into vocals and accompaniment, or into more stems",
     "enrol": "make a voice from recordings of somebody",
+    "import": "take in a voice that somebody else trained: a file, a folder, an archive, an address or the hub",
     "voices": "list, show, mix, export, import and remove voices",
+    "serve": "offer all of this over HTTP, as OpenAI's API does",
+    "work": "do jobs of a server, as one more of its workers",
     "prepare": "make recordings ready for training, and report what is wrong with them",
     "train": "train a system, or tune it to one voice",
     "export": "hand a trained model on, in another layout",
@@ -40,6 +43,7 @@ EVERYWHERE = {
     "debug": "show the traceback of every error",
 }
 ALIASES = {"enroll": "enrol"}
+MODULES = {"import": "importing"}  # where Python has other plans with the word
 OK, BUG, MISTAKE, STOPPED = 0, 1, 2, 130
 
 
@@ -120,7 +124,7 @@ def _run(arguments: list[str], screen: Screen) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == wanted:
-            module = importlib.import_module(f"mynah.cli.{name}")
+            module = importlib.import_module(f"mynah.cli.{MODULES.get(name, name)}")
             module.flags(child, arguments[arguments.index(word) + 1 :])
             run = module.run
     try:

@@ -50,6 +50,32 @@ class Contour:
 
 
 @dataclass(frozen=True)
+class Line:
+    """One line of a transcript: what is said or sung, from when to when in seconds."""
+
+    text: str
+    start_seconds: float
+    end_seconds: float
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The words of a recording.
+
+    Attributes:
+        text: All of them.
+        language: That they are in, as ISO 639-1 has it, such as `"en"`; empty when it is not known.
+        seconds: Length of the recording.
+        lines: In order; empty when only the whole is known.
+    """
+
+    text: str
+    language: str = ""
+    seconds: float = 0.0
+    lines: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True)
 class Terms:
     """Under what conditions a voice may be used.
 

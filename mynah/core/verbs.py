@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self, TypeVar, get_args, get_type_hints, runti
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mynah.core.errors import BadOption
-from mynah.core.types import Audio, Stems, Voice
+from mynah.core.types import Audio, Stems, Transcript, Voice
 
 VERBS = ("separate", "convert", "speak", "sing", "transcribe", "translate", "compose", "converse", "classify")
 
@@ -112,6 +112,27 @@ class Adopts(Protocol):
             BadCheckpoint: Damaged, of an unknown layout, or not numbers; the message names the file and says why.
         """
         ...
+
+
+@runtime_checkable
+class Speaks(Protocol[AnyOptions]):
+    """Says a text as somebody. Whoever can be told how fast has an option `speed`, 1 for as usual."""
+
+    def speak(self, text: str, voice: Voice, options: AnyOptions | None = None) -> Audio: ...
+
+
+@runtime_checkable
+class Transcribes(Protocol[AnyOptions]):
+    """Writes down what is said or sung, in its own language."""
+
+    def transcribe(self, source: Audio, options: AnyOptions | None = None) -> Transcript: ...
+
+
+@runtime_checkable
+class Translates(Protocol[AnyOptions]):
+    """Writes down in English what is said or sung in any language."""
+
+    def translate(self, source: Audio, options: AnyOptions | None = None) -> Transcript: ...
 
 
 @runtime_checkable

@@ -1,0 +1,67 @@
+"""`mynah serve`: Mynah over HTTP, with workers of its own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from mynah.cli.screen import Screen
+
+EPILOG = """\
+examples:
+  mynah serve                                          http://127.0.0.1:8765, for this machine alone
+  MYNAH_TOKEN=$(cat secret) mynah serve --host 0.0.0.0 for others, who need the token
+  mynah serve --queue redis://127.0.0.1:6379/0         and on the same machine, as often as there are cores to spare:
+  mynah work --queue redis://127.0.0.1:6379/0
+
+A token on the command line can be seen by everybody on this machine; MYNAH_TOKEN cannot. Several, separated by commas,
+keep the jobs of several people apart."""
+
+
+def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """Where to listen, for whom, and how much to take."""
+    from mynah.serve.settings import QUEUE, TOKEN, Settings
+
+    parser.epilog = EPILOG
+    parser.add_argument("--host", default=Settings.host, help="address to listen at (default %(default)s)")
+    parser.add_argument("--port", type=int, default=Settings.port, help="0 takes any free one (default %(default)s)")
+    parser.add_argument("--token", action="append", metavar="SECRET", help=f"who knows it may come in; better {TOKEN}")
+    parser.add_argument("--queue", default=os.environ.get(QUEUE, ""), metavar="URL", help="a Redis (default SQLite)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default %(default)s)")
+    numbers = {
+        "workers": "worker processes to start; 0 where `mynah work` is started by hand",
+        "queue-size": "jobs that may wait",
+        "upload-mb": "most that one request may carry",
+        "minutes": "longest recording",
+        "files": "most recordings in one request",
+        "rate": "requests a minute for each client",
+        "keep-hours": "how long results are kept",
+    }
+    for name, explanation in numbers.items():
+        default = getattr(Settings, name.replace("-", "_"))
+        parser.add_argument(
+            f"--{name}", type=type(default), default=default, help=f"{explanation} (default %(default)s)"
+        )
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Serve until somebody says stop."""
+    from mynah.serve.run import serve
+    from mynah.serve.settings import TOKEN, Settings, required
+
+    required()
+    from mynah.cli.devices import device
+
+    told = args.token or [token.strip() for token in os.environ.get(TOKEN, "").split(",") if token.strip()]
+    names = ("host", "port", "queue", "workers", "queue_size", "upload_mb", "minutes", "files", "rate", "keep_hours")
+    settings = Settings(tokens=tuple(told), device=device(args.device), **{name: getattr(args, name) for name in names})
+
+    def ready(address: str) -> None:
+        screen.give({"address": address})
+        screen.show(f"mynah serves at {address}")
+        screen.note("Ctrl-C stops it; jobs that are not done go on at the next start")
+        screen.flush()
+
+    serve(settings, ready)
+    return 0

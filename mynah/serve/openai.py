@@ -1,0 +1,193 @@
+"""OpenAI's own doors: speech, transcriptions, translations, models. They answer when the work is done."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.background import BackgroundTask
+
+from mynah.core.registry import find, names
+from mynah.core.verbs import Options, options_of
+from mynah.serve import knobs
+from mynah.serve.asking import asked, finished, house, ordered, system_for
+from mynah.serve.people import parts
+from mynah.serve.problems import Problem
+from mynah.serve.uploads import Form
+
+router = APIRouter()
+TEXTS = ("json", "text", "srt", "verbose_json", "vtt")
+_KINDS = {"mp3": "audio/mpeg", "opus": "audio/ogg", "flac": "audio/flac", "wav": "audio/wav", "pcm": "audio/pcm"}
+
+
+class VoiceOf(BaseModel):
+    """A voice as OpenAI's newer clients name it."""
+
+    id: Annotated[str, Field(max_length=500)]
+
+
+class Speech(BaseModel):
+    """What is to be spoken."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Annotated[str, Field(max_length=200, description="a system, or `default`")] = "default"
+    input: Annotated[str, Field(min_length=1, max_length=4096, description="what to say")]
+    voice: Annotated[str, Field(max_length=500)] | VoiceOf
+    response_format: Literal["mp3", "opus", "flac", "wav", "pcm"] = "mp3"
+    speed: Annotated[float | None, Field(ge=0.25, le=4, description="for systems that can be told")] = None
+    instructions: Annotated[str | None, Field(max_length=4096, description="for systems that can be told")] = None
+    options: Annotated[dict[str, Any], Field(description="of the system")] = {}
+
+
+@router.post("/v1/audio/speech", response_class=Response)
+async def speech(request: Request, said: Speech) -> Response:
+    """Speak a text."""
+    system = system_for("speak", said.model)
+    voice = said.voice if isinstance(said.voice, str) else said.voice.id
+    parts(voice)
+    told = {name: value for name in ("speed", "instructions") if (value := getattr(said, name)) is not None}
+    if told.get("speed") == 1.0:
+        del told["speed"]
+    options = options_of(find(system), "speak").of(**{**said.options, **told})
+    what = {
+        "system": system,
+        "verb": "speak",
+        "voice": voice,
+        "text": said.input,
+        "format": said.response_format,
+        "options": options.model_dump(mode="json", exclude_unset=True),
+    }
+    job = await finished(request, await ordered(request, "speech", what))
+    jobs = house(request).jobs
+    [file] = job.result["files"]
+    path = jobs.folder(job.id) / "out" / file["file"]
+    return FileResponse(path, media_type=_KINDS[said.response_format], background=BackgroundTask(jobs.forget, job.id))
+
+
+def _text_form() -> Any:
+    own = {
+        "model": {"type": "string", "description": "a system, or `default`"},
+        "response_format": {"type": "string", "enum": list(TEXTS), "default": "json"},
+        "stream": {"type": "boolean", "enum": [False], "default": False},
+    }
+    return knobs.form_schema(own)
+
+
+@router.post("/v1/audio/transcriptions", openapi_extra=_text_form(), response_class=Response)
+async def transcriptions(request: Request) -> Response:
+    """Write down what is said or sung, in its own language."""
+    return await _written(request, "transcribe", "transcription")
+
+
+@router.post("/v1/audio/translations", openapi_extra=_text_form(), response_class=Response)
+async def translations(request: Request) -> Response:
+    """Write down what is said or sung, in English."""
+    return await _written(request, "translate", "translation")
+
+
+async def _written(request: Request, verb: str, kind: str) -> Response:
+    system_for(verb, "")  # before anything is uploaded to nobody
+    format = "json"
+
+    def read(form: Form) -> dict[str, Any]:
+        nonlocal format
+        system = system_for(verb, form.take("model"))
+        format = form.take("response_format", "json")
+        if format not in TEXTS:
+            raise Problem(400, f"response_format: choose among {', '.join(TEXTS)}", code="invalid_value")
+        if form.take_yes("stream", default=False):
+            raise Problem(400, "stream: texts come whole here", code="invalid_value", param="stream")
+        form.fields.pop("timestamp_granularities", None)  # lines are all there is, and verbose_json has them
+        options = options_of(find(system), verb)
+        knobs.unpacked(form)
+        given = knobs.chosen(form, options)
+        knobs.nothing_left(form, knobs.known(("", options, ())))
+        return {"system": system, "verb": verb, "format": format, "options": given}
+
+    job = await finished(request, await asked(request, kind, read))
+    transcript = job.result["transcript"]
+    await asyncio.to_thread(house(request).jobs.forget, job.id)
+    if format == "json":
+        return JSONResponse({"text": transcript["text"]})
+    if format == "verbose_json":
+        return JSONResponse(_verbose(transcript, verb))
+    return PlainTextResponse(transcript["text"] if format == "text" else _subtitles(transcript["lines"], format))
+
+
+def _verbose(transcript: dict[str, Any], verb: str) -> dict[str, Any]:
+    lines = transcript["lines"]
+    segments = [
+        {"id": number, "start": line["start_seconds"], "end": line["end_seconds"], "text": line["text"]}
+        for number, line in enumerate(lines)
+    ]
+    return {
+        "task": verb,
+        "language": transcript["language"],
+        "duration": transcript["seconds"],
+        "text": transcript["text"],
+        "segments": segments,
+    }
+
+
+def _subtitles(lines: list[dict[str, Any]], format: str) -> str:
+    """Lines as SubRip or WebVTT.
+
+    Example:
+
+        >>> _subtitles([{"start_seconds": 0.5, "end_seconds": 61.25, "text": "la"}], "srt")
+        '1\\n00:00:00,500 --> 00:01:01,250\\nla\\n'
+    """
+    comma = "," if format == "srt" else "."
+    blocks = [
+        (f"{number}\n" if format == "srt" else "")
+        + f"{_clock(line['start_seconds'], comma)} --> {_clock(line['end_seconds'], comma)}\n{line['text']}\n"
+        for number, line in enumerate(lines, 1)
+    ]
+    return ("" if format == "srt" else "WEBVTT\n\n") + "\n".join(blocks)
+
+
+def _clock(seconds: float, comma: str) -> str:
+    whole = round(seconds * 1000)
+    return f"{whole // 3_600_000:02}:{whole // 60_000 % 60:02}:{whole // 1000 % 60:02}{comma}{whole % 1000:03}"
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "mynah"}
+
+
+@router.get("/v1/models")
+def models() -> dict[str, Any]:
+    """Every system; when it was made is not known, so `created` is 0."""
+    return {"object": "list", "data": [_model(name) for name in names()]}
+
+
+@router.get("/v1/models/{name:path}")
+def model(name: str) -> dict[str, Any]:
+    """One system."""
+    if name not in names():
+        raise Problem(404, f"there is no model {name[:100]!r}", code="model_not_found", param="model")
+    return _model(name)
+
+
+@router.get("/v1/systems")
+def systems() -> dict[str, Any]:
+    """Every system with what it does and its options, as JSON schemas, from which a page can make its sliders."""
+    return {"object": "list", "data": [_system(name, about) for name, about in names().items()]}
+
+
+def _system(name: str, about: str) -> dict[str, Any]:
+    system = find(name)
+    schemas: dict[str, type[Options]] = {verb: options_of(system, verb) for verb in system.card.verbs}
+    return {
+        "id": name,
+        "object": "system",
+        "about": about,
+        "paper": system.card.paper,
+        "origin": system.card.origin,
+        "extra": system.card.extra,
+        "options": {verb: options.model_json_schema() for verb, options in schemas.items()},
+    }

@@ -1,0 +1,232 @@
+"""What each kind of job does: what the command line does, from the job's folder into the job's folder."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mynah.core.errors import BadOption, UnknownSystem
+from mynah.serve import preview
+from mynah.serve.people import somebody
+from mynah.serve.sound import accept
+
+PREVIEW = "preview.wav"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where a job is worked on.
+
+    Attributes:
+        folder: Of the job: `source-0`, ... are what was uploaded, `out` holds the results.
+        request: What was asked for.
+        device: Where nets run.
+        tell: Told a step and its fraction; raises when the job is to stop.
+        publish: Called when there is a preview to be heard.
+    """
+
+    folder: Path
+    request: dict[str, Any]
+    device: str
+    tell: Callable[[str, float], None]
+    publish: Callable[[], None]
+
+    @property
+    def source(self) -> Path:
+        """What was uploaded, if it is one recording."""
+        return self.folder / "source-0"
+
+    def out(self, name: str) -> Path:
+        """Where a result goes."""
+        return self.folder / "out" / f"{name}.{self.request['format']}"
+
+    def step(self, name: str) -> Callable[[float], None]:
+        """Whom to tell how far one step is."""
+        self.tell(name, 0.0)
+        return lambda fraction: self.tell(name, fraction)
+
+
+def done(kind: str, desk: Desk) -> dict[str, Any]:
+    """Do a job; returns what came of it, in words of JSON.
+
+    Raises:
+        MynahError: Something that whoever asked can mend.
+    """
+    shutil.rmtree(desk.folder / "out", ignore_errors=True)  # of a worker that died
+    (desk.folder / "out").mkdir()
+    remarks: list[str] = []
+
+    def heard(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if category.__module__.partition(".")[0] == "mynah":
+            remarks.append(str(message).replace(f"{desk.folder}/source-", "upload "))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = heard
+        for number in range(desk.request.get("sources", 0)):
+            accept(desk.folder / f"source-{number}", desk.request["minutes"], whole=True)
+        result = _KINDS[kind](desk)
+    files = sorted((desk.folder / "out").iterdir(), key=lambda file: result.get("order", []).index(file.stem))
+    result["files"] = [{"name": file.stem, "file": file.name, "bytes": file.stat().st_size} for file in files]
+    result["remarks"] = [*remarks, *result.get("remarks", [])]
+    return result
+
+
+def default(verb: str) -> str:
+    """Who does a verb when nobody is named, as the registry names it.
+
+    Raises:
+        UnknownSystem: Nobody does.
+    """
+    from mynah.core.registry import full, names
+
+    able = [name for name in names() if name.startswith(f"{verb}/")]
+    if not able:
+        raise UnknownSystem(f"no system can {verb} yet")
+    if importlib.util.find_spec(f"mynah.{verb}") is None:
+        return able[0]
+    return full(getattr(importlib.import_module(f"mynah.{verb}"), "DEFAULT", able[0]), verb)
+
+
+def _conversion(desk: Desk) -> dict[str, Any]:
+    from mynah.convert import convert_file, loaded
+
+    request = desk.request
+    progress = desk.step("load")
+    engine, voice, options = loaded(request["system"], desk.device), somebody(request["voice"]), _options(request)
+    progress(1.0)
+    if _worth(desk) and preview.excerpt(desk.source, desk.folder / "excerpt.wav", preview.alone):
+        convert_file(
+            desk.folder / "excerpt.wav", voice, desk.folder / PREVIEW, engine, options, progress=desk.step("preview")
+        )
+        desk.publish()
+    seconds, _ = convert_file(desk.source, voice, desk.out("converted"), engine, options, progress=desk.step("convert"))
+    return {"order": ["converted"], "seconds": seconds}
+
+
+def _separation(desk: Desk) -> dict[str, Any]:
+    from mynah.audio.files import probe
+    from mynah.separate import Two, loaded, separate_file
+
+    request = desk.request
+    progress = desk.step("load")
+    engine = loaded(request["system"], desk.device)
+    if request["two"]:
+        engine = Two(engine)
+    progress(1.0)
+    wanted = request["stems"] or list(engine.stems)
+    if wrong := [stem for stem in wanted if stem not in engine.stems]:
+        raise BadOption(f"stems: there is no {wrong[0]!r}; choose among {', '.join(engine.stems)}")
+    outs = {stem: desk.out(stem) for stem in wanted}
+    separate_file(desk.source, outs, engine, _options(request), progress=desk.step("separate"))
+    return {"order": wanted, "seconds": probe(outs[wanted[0]]).seconds}
+
+
+def _cover(desk: Desk) -> dict[str, Any]:
+    from mynah.core.registry import find
+    from mynah.core.verbs import options_of
+    from mynah.scenes.cover import cover
+    from mynah.separate import loaded
+
+    request = desk.request
+    voice = somebody(request["voice"])
+    settings = {
+        "separator": request["separator"],
+        "converter": request["converter"],
+        "separate": request["separate"],
+        "convert": request["convert"],
+        "device": desk.device,
+        **request["options"],
+    }
+    if _worth(desk):
+        progress = desk.step("preview")
+        separating = options_of(find(request["separator"]), "separate").of(**request["separate"])
+        voices = preview.apart(loaded(request["separator"], desk.device), separating)
+        if preview.excerpt(desk.source, desk.folder / "excerpt.wav", voices):
+            progress(0.5)
+            work = desk.folder / "preview-steps"
+            cover(
+                desk.folder / "excerpt.wav", voice, desk.folder / PREVIEW, work=work,
+                progress=lambda step, fraction: progress(0.5), **settings,
+            )  # fmt: skip
+            shutil.rmtree(work)
+            progress(1.0)
+            desk.publish()
+    result = cover(desk.source, voice, desk.out("cover"), progress=desk.tell, **settings)
+    return {"order": ["cover"], "semitones": result.semitones, "remarks": list(result.remarks)}
+
+
+def _enrolment(desk: Desk) -> dict[str, Any]:
+    from mynah.core.types import Terms
+    from mynah.voices import library
+
+    request = desk.request
+    clips = [desk.folder / f"source-{number}" for number in range(request["sources"])]
+    library.enrol(
+        clips, request["name"], terms=Terms(request["license"], request["attribution"]), replace=request["replace"],
+        progress=desk.step("enrol"),
+    )  # fmt: skip
+    return {"voice": request["name"]}
+
+
+def _speech(desk: Desk) -> dict[str, Any]:
+    from mynah.audio.files import write
+
+    engine = _loaded(desk)
+    progress = desk.step("speak")
+    audio = engine.speak(desk.request["text"], somebody(desk.request["voice"]), _options(desk.request))
+    progress(0.9)
+    if desk.request["format"] == "pcm":  # as OpenAI has it: 24 kHz, 16 bits, one channel, no header
+        from mynah.audio.resample import resample
+
+        wave = resample(audio, 24_000).samples.mean(0).clamp(-1, 1)
+        desk.out("speech").write_bytes((wave * 32_767).round().short().numpy().astype("<i2").tobytes())
+    else:
+        write(audio, desk.out("speech"))
+    return {"order": ["speech"], "seconds": audio.seconds}
+
+
+def _transcription(desk: Desk) -> dict[str, Any]:
+    from mynah.audio.files import read
+
+    engine = _loaded(desk)
+    verb = desk.request["verb"]
+    desk.tell(verb, 0.0)
+    transcript = getattr(engine, verb)(read(desk.source), _options(desk.request))
+    return {"transcript": asdict(transcript)}
+
+
+def _loaded(desk: Desk) -> Any:
+    from mynah.core.registry import find
+
+    desk.tell("load", 0.0)
+    return find(desk.request["system"]).load(device=desk.device)
+
+
+def _options(request: dict[str, Any]) -> Any:
+    from mynah.core.registry import find
+    from mynah.core.verbs import options_of
+
+    return options_of(find(request["system"]), request["verb"]).of(**request["options"])
+
+
+def _worth(desk: Desk) -> bool:
+    from mynah.audio.files import probe
+
+    return bool(desk.request["preview"]) and probe(desk.source).seconds >= preview.WORTH_SECONDS
+
+
+_KINDS: dict[str, Callable[[Desk], dict[str, Any]]] = {
+    "conversion": _conversion,
+    "cover": _cover,
+    "separation": _separation,
+    "enrolment": _enrolment,
+    "speech": _speech,
+    "transcription": _transcription,
+    "translation": _transcription,
+}
