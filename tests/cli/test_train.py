@@ -72,6 +72,19 @@ def test_every_stage_is_trained_and_exported(run: Run, learner: str, tmp_path: P
     files = {Path(file).stem: load_file(file) for file in done.json["files"]}
     assert list(files) == ["guess", "again"]
     assert files["again"]["guess"] == pytest.approx(3.0, abs=0.5)
+    assert done.json["endings"]["again"] == {"steps": 40, "exported": 40, "why": "all 40 steps are done"}
+
+
+def test_a_run_that_gets_no_better_says_so_and_exports_the_best(
+    run: Run, learner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Guess, "measures", lambda self: {"score": -abs(self.guess.item() - 1.0)})
+    wanted = ("--stage", "guess", "--every", "2", "--patience", "2", "--accumulate", "2", "--precision", "32")
+    done = run("train", learner, "--data", tmp_path, "--out", tmp_path / "runs", "--device", "cpu", *wanted)
+    assert done.code == 0, done.err
+    told = done.err.splitlines()[-1]
+    assert "guess: ended at step" in told and "no better figure in 2 measurements; what is exported is from" in told
+    assert load_file(done.out.strip())["guess"].item() == pytest.approx(1.0, abs=0.25)
 
 
 def test_one_stage_alone_and_going_on_from_a_checkpoint(run: Run, learner: str, tmp_path: Path) -> None:
@@ -91,7 +104,8 @@ def test_one_stage_alone_and_going_on_from_a_checkpoint(run: Run, learner: str, 
     assert first.code == 0, first.err
     assert [Path(line).name for line in first.out.splitlines()] == ["again.safetensors"]
     assert "again: 0 of 40" in first.err or "again: 1 of 40" in first.err
-    assert "of 40 steps" not in run(*arguments).err  # nothing is left to do
+    again = run(*arguments).err  # nothing is left to do
+    assert "of 40 steps" not in again and "again: ended at step 40: all 40 steps are done" in again
     assert "of 40 steps" in run(*arguments, "--no-resume").err
 
 
@@ -116,6 +130,11 @@ def test_a_voice_is_tuned_and_remembers_it(
         ("--data", ".", "--stage", "dance"),
         ("--data", ".", "--minutes", "0"),
         ("--data", ".", "--hold-out", "*9"),
+        ("--data", ".", "--clips", "4"),
+        ("--data", ".", "--clips", "many"),
+        ("--data", ".", "--devices", "0"),
+        ("--data", ".", "--lora", "4"),
+        ("--voice", "ann", "--lora", "4"),
         ("--data", ".", "--device", "abacus"),
         ("--voice", "nobody"),
         ("--voice", "ann", "--stage", "guess"),
