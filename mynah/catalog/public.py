@@ -9,7 +9,6 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import socket
-import urllib.error
 import urllib.request
 from typing import Any
 
@@ -52,10 +51,10 @@ def _connected(place: tuple[str, int], timeout: Any = None, source: Any = None) 
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise urllib.error.URLError(f"nobody knows the address {host[:100]!r}") from error
+        raise OSError(f"nobody knows the address {host[:100]!r}") from error
     numbers = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if private := [number for number in numbers if not is_public(number)]:
-        raise urllib.error.URLError(f"{host[:100]!r} is {private[0]}, which is not on the public internet")
+        raise OSError(f"{host[:100]!r} is {private[0]}, which is not on the public internet")
     failure: OSError = OSError("no address")
     for number in numbers:
         try:

@@ -56,7 +56,7 @@ def gathered(source: str, desk: Path, progress: Progress = lambda fraction: None
         NoSpace: The disk has no room for it.
     """
     path = Path(source).expanduser()
-    if os.path.lexists(path):
+    if source and os.path.lexists(path):
         return _of_folder(path) if path.is_dir() else _of_file(path, desk)
     if "://" in source:
         return _of_file(_fetched(source, desk, progress), desk)
@@ -76,9 +76,7 @@ def outlined(files: Sequence[Path]) -> dict[Path, Any]:
     held = {path: _outline(path) for path in files}
     for path, tree in held.items():
         if call := _call(tree):
-            _refuse(
-                f"{path}: asks for {call[:80]!r} to be run, which no voice needs; it was not, and the file is hostile"
-            )
+            _refuse(f"{path}: is hostile: it asks for {call[:80]!r} to be run, which no voice needs; it was not")
     return held
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mynah.audio.chunks import crossfade
 from mynah.catalog.checkpoint import load_foreign
+from mynah.catalog.download import Unreachable, from_hub, hub_files
 from mynah.catalog.home import home
 from mynah.core.errors import BadCheckpoint, Offline
 from mynah.features.hubert import HOP, RATE, WINDOW, Hubert, from_state
@@ -26,7 +27,8 @@ STRETCH, OVERLAP = 15 * RATE, 2 * RATE  # samples that are heard at once, and th
 FIRST_LAYERS = 9  # that the projection listens to
 PROJECTED, WHOLE = 256, 768  # sizes of a frame: behind the projection, and of the last layer
 FILES = ("model.safetensors", "pytorch_model.bin")
-PAGE = "https://huggingface.co/lengyue233/content-vec-best"
+DEFAULT = "lengyue233/content-vec-best"  # MIT
+MOST_BYTES = 2 << 30
 _LAYER = {
     "attention.out_proj": "self_attn.out_proj",
     "layer_norm": "norm1",
@@ -77,25 +79,27 @@ def place() -> Path:
     return home() / "contentvec"
 
 
-def load(folder: Path | str | None = None, *, device: str = "cpu") -> Ears:
-    """ContentVec, or another HuBERT of that shape, from a folder in the layout of transformers, or one of its files.
+def load(source: Path | str | None = None, *, device: str = "cpu") -> Ears:
+    """ContentVec, or another HuBERT of that shape, in the layout of transformers.
 
     Args:
-        folder: By default `place()`.
+        source: A folder, one of its files, or `owner/name` on the hub; by default `place()`, which is filled from the
+            hub if nothing is there.
         device: Where it runs.
 
     Raises:
-        Offline: It is not there; the message says what to bring from where.
+        Offline: It is neither there nor on a hub that can be reached; the message says what to bring from where.
         BadCheckpoint: Damaged, hostile, or another net.
     """
-    folder = Path(folder) if folder is not None else place()
-    candidates = [folder] if folder.is_file() else [folder / name for name in FILES]
-    path = next((candidate for candidate in candidates if candidate.is_file()), None)
-    if path is None:
-        raise Offline(
-            f"this converter hears with ContentVec, which is not in {folder}: download {FILES[1]} and config.json "
-            f"(about 380 MB) from {PAGE} and put them there; on a machine without a network, carry them over by hand"
-        )
+    if source is None:
+        path = _lying_in(place()) or _from_hub(DEFAULT, place())
+    elif found := _lying_in(Path(source)):
+        path = found
+    elif isinstance(source, str) and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", source):
+        folder = place().with_name("contentvec-" + source.replace("/", "--"))
+        path = _lying_in(folder) or _from_hub(source, folder)
+    else:
+        raise Offline(_missing(f"which is not in {source}", DEFAULT, Path(source)))
     _refuse_other_kinds(path.with_name("config.json"))
     held = load_foreign(path)
     net = from_state(remap({name: value for name, value in held.items() if isinstance(value, Tensor)}, path), str(path))
@@ -105,6 +109,40 @@ def load(folder: Path | str | None = None, *, device: str = "cpu") -> Ears:
     if (net.config.units, net.config.size) != (PROJECTED, WHOLE):
         raise BadCheckpoint(f"{path}: is a HuBERT of another size than ContentVec")
     return Ears(net.to(device))
+
+
+def _lying_in(place: Path) -> Path | None:
+    candidates = [place] if place.is_file() else [place / name for name in FILES]
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _from_hub(repository: str, folder: Path) -> Path:
+    """The weights of a repository and their description, fetched once."""
+    from filelock import FileLock
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        if found := _lying_in(folder):
+            return found  # somebody else was quicker
+        try:
+            sizes = hub_files(repository)
+            weights = next((name for name in FILES if name in sizes), None)
+            if weights is None or sizes[weights] > MOST_BYTES:
+                raise Unreachable(f"{repository} has no {FILES[1]} of a fitting size")
+            # The weights come last: where they lie, all is there.
+            for name in (*(["config.json"] if "config.json" in sizes else []), weights):
+                from_hub(f"{repository}/{name}", folder / f".{name}.part")
+                (folder / f".{name}.part").replace(folder / name)
+        except Unreachable as error:
+            raise Offline(_missing(f"which cannot be fetched ({error})", repository, folder)) from error
+        return folder / weights
+
+
+def _missing(why: str, repository: str, folder: Path) -> str:
+    return (
+        f"this converter hears with ContentVec, {why}: download {FILES[1]} and config.json (about 380 MB) from "
+        f"https://huggingface.co/{repository} and put them into {folder}; without a network, carry them there by hand"
+    )
 
 
 def remap(state: Mapping[str, Tensor], where: object = "the checkpoint") -> dict[str, Tensor]:

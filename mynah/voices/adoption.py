@@ -27,6 +27,7 @@ def adopt(
     range_hz: tuple[float, float] | None = None,
     terms: Terms | None = None,
     replace: bool = False,
+    origin: str = "",
     progress: Progress = lambda fraction: None,
 ) -> Voice:
     """Take in a voice that somebody else trained, and keep it in the library. Nothing in its files is ever run.
@@ -38,6 +39,7 @@ def adopt(
         range_hz: Lowest and highest comfortable pitch, where they are known; else melodies are not transposed for it.
         terms: Licence and attribution, where they are known.
         replace: Take the place of an older voice of that name.
+        origin: Where it comes from, to be noted with the voice; by default the source.
         progress: Told the fraction that has arrived, 0 to 1.
 
     Raises:
@@ -73,7 +75,7 @@ def adopt(
                 voice = changed(
                     taken, name=name, system=system, range_hz=range_hz or taken.range_hz, terms=terms or Terms()
                 )
-                store.write_voice(voice, store.sheet_for(voice, "imported", 0.0, origin=source), folder)
+                store.write_voice(voice, store.sheet_for(voice, "imported", 0.0, origin=origin or source), folder)
         except BadCheckpoint as error:
             raise BadCheckpoint(_without(str(error), Path(desk), source)) from error
     return store.read_voice(store.shelf() / name)

@@ -178,6 +178,7 @@ def sheet_for(
         encoder=voice.encoder,
         system=voice.system,
         parts=voice.parts,
+        origin=origin,
         license=voice.terms.license,
         attribution=voice.terms.attribution,
         advice=tuple(advice),
