@@ -32,10 +32,24 @@ MOST_BYTES = 4 << 30  # of all files of a voice; a training run with its critics
 MOST_FILES = 2000
 TEXT_BYTES = 1 << 20
 _LIMITS = Limits(file_bytes=MOST_BYTES, members=MOST_FILES, expansion=50)
+# What no model refers to: modules, and names of Python itself.
 _HARMFUL = {
-    *("os", "posix", "nt", "subprocess", "builtins", "sys", "shutil", "runpy", "importlib", "socket", "ctypes", "pty"),
-    *("pickle", "marshal", "code", "codeop", "webbrowser", "urllib", "requests", "http", "asyncio", "multiprocessing"),
-    *("commands", "operator", "functools", "types", "bdb", "pdb", "timeit", "tempfile", "platform", "signal", "mynah"),
+    *("os", "posix", "nt", "subprocess", "sys", "shutil", "runpy", "importlib", "socket", "ctypes", "pty", "pickle"),
+    *(
+        "marshal",
+        "code",
+        "codeop",
+        "webbrowser",
+        "urllib",
+        "requests",
+        "http",
+        "asyncio",
+        "multiprocessing",
+        "commands",
+    ),
+    *("bdb", "pdb", "timeit", "signal", "commands"),
+    *("builtins." + name for name in ("eval", "exec", "execfile", "compile", "open", "input", "apply", "breakpoint")),
+    *("builtins." + name for name in ("__import__", "getattr", "setattr", "globals", "locals", "vars")),
 }
 _HUB = re.compile(r"(?:hub:)?([\w.-]+/[\w.-]+)(?:/([^@]+))?(?:@([\w./-]+))?")
 _HUB_SITE = "huggingface.co"
@@ -86,7 +100,7 @@ def _call(tree: Any) -> str:
     while todo:
         part = todo.pop()
         if isinstance(part, Foreign):
-            if part.name.partition(".")[0] in _HARMFUL:
+            if part.name in _HARMFUL or part.name.partition(".")[0] in _HARMFUL:
                 return part.name
             todo += [part.args, part.state, part.items, part.entries]
         elif isinstance(part, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 
 from mynah.cli.screen import Screen
@@ -57,5 +58,5 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     screen.show(f"{voice.name}: a voice of {voice.system or 'any system'}{with_index}, kept in {place}")
     if voice.range_hz[0] == 0:
         screen.note("its range is unknown: say --range LOW HIGH to have melodies moved into it, or --transpose by hand")
-    screen.note(f"now try: mynah convert song.wav --voice {voice.name!r}")
+    screen.note(f"now try: mynah convert song.wav --voice {shlex.quote(voice.name)}")
     return 0

@@ -75,7 +75,9 @@ def adopt(
                 voice = changed(
                     taken, name=name, system=system, range_hz=range_hz or taken.range_hz, terms=terms or Terms()
                 )
-                store.write_voice(voice, store.sheet_for(voice, "imported", 0.0, origin=origin or source), folder)
+                store.write_voice(
+                    voice, store.sheet_for(voice, "imported", 0.0, origin=origin or _origin(source)), folder
+                )
         except BadCheckpoint as error:
             raise BadCheckpoint(_without(str(error), Path(desk), source)) from error
     return store.read_voice(store.shelf() / name)
@@ -103,6 +105,20 @@ def _name_of(source: str) -> str:
     if not name:
         raise BadOption("say what to call the voice: --name NAME")
     return name
+
+
+def _origin(source: str) -> str:
+    """Where it came from, without what is nobody's business: folders of this machine, and keys in an address.
+
+    Example:
+
+        >>> _origin("/home/me/singer.zip"), _origin("https://example.org/singer.zip?key=secret")
+        ('singer.zip', 'https://example.org/singer.zip')
+    """
+    if "://" in source:
+        return source.partition("?")[0].partition("#")[0]
+    path = Path(source).expanduser()
+    return path.resolve().name if path.is_absolute() or path.exists() else source
 
 
 def _check_range(range_hz: tuple[float, float] | None) -> None:

@@ -72,7 +72,7 @@ def test_a_voice_is_taken_in_and_sings_by_its_name_alone(heard: None, tmp_path: 
     assert sung.samples.std() > 0
     assert not sung.samples.equal(convert(note, "singer", retrieval=1).samples)
     [summary] = library.names()
-    assert (summary.kind, summary.system, summary.origin) == ("imported", "convert/rvc", str(folder))
+    assert (summary.kind, summary.system, summary.origin) == ("imported", "convert/rvc", "shared")
     library.remove("singer")
     assert [path.name for path in shelf.iterdir()] == [".lock"]
 
