@@ -98,3 +98,21 @@ def _placed(track: Track, rate: int, stereo: bool) -> Tensor:
         return scaled
     angle = (track.pan + 1) * math.pi / 4
     return scaled * (2**0.5 * torch.tensor([[math.cos(angle)], [math.sin(angle)]]))
+
+
+def as_one(source: Audio) -> Audio:
+    """A recording as one channel, the mean of all of them, ready to be converted.
+
+    Raises:
+        BadAudio: It is empty, or holds something that is not a number.
+
+    Example:
+
+        >>> as_one(Audio(torch.tensor([[0.0, 1.0], [1.0, 1.0]]), 8000)).samples
+        tensor([[0.5000, 1.0000]])
+    """
+    if source.samples.shape[-1] == 0:
+        raise BadAudio("the recording is empty: there is nothing to convert")
+    if not source.samples.isfinite().all():
+        raise BadAudio("the recording holds samples that are not numbers (NaN or infinite)")
+    return Audio(source.samples.mean(0, keepdim=True), source.rate)

@@ -10,7 +10,7 @@ nothing is random but by a seed; the result is as long as the source.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -21,14 +21,16 @@ from pydantic import Field
 from scipy.signal import butter, sosfiltfilt
 from torch import Tensor, nn
 
+from mynah.audio.mixing import as_one
 from mynah.audio.resample import resample
 from mynah.catalog.checkpoint import load_strict
 from mynah.catalog.weights import locate
 from mynah.convert.rvc import adopting, published
+from mynah.convert.rvc import share as models
 from mynah.convert.rvc.net import SPREAD, Singer
 from mynah.convert.rvc.rendering import protected, render
 from mynah.convert.rvc.sizes import DecoderConfig, NetConfig
-from mynah.core.errors import BadAudio, BadOption, BadVoice
+from mynah.core.errors import BadOption, BadVoice
 from mynah.core.system import Card, System
 from mynah.core.types import Audio, Contour, Voice
 from mynah.core.verbs import Files, Options
@@ -40,6 +42,7 @@ from mynah.features.loudness import levelled
 from mynah.features.melody import semitones_to_fit
 from mynah.features.pitch import pitch as track
 from mynah.features.retrieval import drawn
+from mynah.nets.brought import Brought
 from mynah.nets.normed import folded
 
 NAME = "convert/rvc"
@@ -108,7 +111,7 @@ class Rvc(System[Config]):
         self.nets.eval().requires_grad_(False)
         folded(self.nets)
         self.nets.to(device)
-        self._brought: tuple[Path, int, Singer] | None = None  # by the voice that sang last
+        self._brought = Brought(lambda path: _singer(path).to(device))
 
     @classmethod
     def tiny(cls) -> Self:
@@ -167,6 +170,26 @@ class Rvc(System[Config]):
         """
         return adopting.adopt(files, into)
 
+    @classmethod
+    def layouts(cls) -> Mapping[str, str]:
+        """As what a model can be handed on."""
+        return models.LAYOUTS
+
+    @classmethod
+    def owns(cls, model: Path) -> bool:
+        """Whether a file is a model of this system, in any layout that it can be loaded from."""
+        return models.owns(model)
+
+    @classmethod
+    def export(cls, model: Path, out: Path) -> Path:
+        """See `mynah.convert.rvc.share.export`."""
+        return models.export(model, out)
+
+    @classmethod
+    def merge(cls, first: Path, second: Path, out: Path, share: float) -> Path:
+        """See `mynah.convert.rvc.share.merge`."""
+        return models.merge(first, second, out, share)
+
     @torch.inference_mode()
     def convert(
         self, source: Audio, voice: Voice, options: RvcOptions | None = None, *, melody: Contour | None = None
@@ -191,15 +214,10 @@ class Rvc(System[Config]):
             Offline: ContentVec is not on this machine.
         """
         options = options or RvcOptions()
-        length = source.samples.shape[-1]
-        if length == 0:
-            raise BadAudio("the recording is empty: there is nothing to convert")
-        if not source.samples.isfinite().all():
-            raise BadAudio("the recording holds samples that are not numbers (NaN or infinite)")
+        mono, length = as_one(source), source.samples.shape[-1]
         singer = self._singer_of(voice)
         if options.speaker >= singer.config.voices:
             raise BadOption(f"there is no speaker {options.speaker}: the model has {singer.config.voices}, from 0 on")
-        mono = Audio(source.samples.mean(0, keepdim=True), source.rate)
         wave = _prepared(resample(mono, RATE).samples[0])
         heard = pitch = None
         frames = 2 * -(-len(wave) // HOP)
@@ -224,10 +242,7 @@ class Rvc(System[Config]):
             own = self.nets["singer"]
             assert isinstance(own, Singer)
             return own
-        changed = voice.weights.stat().st_mtime_ns if voice.weights.exists() else 0
-        if self._brought is None or self._brought[:2] != (voice.weights, changed):
-            self._brought = (voice.weights, changed, _singer(voice.weights).to(self.device))
-        return self._brought[2]
+        return self._brought.by(voice.weights)
 
     def _words(
         self, wave: Tensor, heard: Tensor | None, singer: Singer, voice: Voice, options: RvcOptions

@@ -117,8 +117,12 @@ def converted(path: Path | str, out: Path | str, *, training: bool = True) -> Pa
         BadCheckpoint: As `read`.
     """
     given = read(path)
-    metadata = {"format": _FORMAT, "config": json.dumps(description(given.config)), **given.about}
-    return to_safetensors(given.state if training else given.singer, out, metadata)
+    return to_safetensors(given.state if training else given.singer, out, metadata_of(given.config, given.about))
+
+
+def metadata_of(config: NetConfig, about: Mapping[str, str]) -> dict[str, str]:
+    """What our safetensors say of a model."""
+    return {"format": _FORMAT, "config": json.dumps(description(config)), **about}
 
 
 def description(config: NetConfig) -> list[Any]:

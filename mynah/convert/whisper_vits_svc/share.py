@@ -15,6 +15,7 @@ from mynah.convert.whisper_vits_svc import published
 from mynah.convert.whisper_vits_svc.net import Singer
 from mynah.core.atomic import replacing
 from mynah.core.errors import BadCheckpoint, BadOption
+from mynah.nets.merging import between
 
 PUBLISHED_SUFFIXES = (".pth", ".pt")
 LAYOUTS = {"safetensors": ".safetensors", "original": ".pth", "onnx": ".onnx"}
@@ -50,15 +51,7 @@ def merge(first: Path | str, second: Path | str, out: Path | str, share: float =
         BadCheckpoint: As for `export`, or their sizes differ.
         BadOption: A share beyond 0 and 1, or another suffix.
     """
-    if not 0 <= share <= 1:
-        raise BadOption(f"a share of {share:g} of the second model: must be from 0 to 1")
-    one, other = singer_in(first), singer_in(second)
-    strange = [name for name in one.keys() | other.keys() if not _alike(one.get(name), other.get(name))]
-    if strange:
-        raise BadCheckpoint(
-            f"{first} and {second} are models of different sizes ({min(strange)}): only equal ones can be merged"
-        )
-    return _write({name: torch.lerp(value.float(), other[name].float(), share) for name, value in one.items()}, out)
+    return _write(between(singer_in(first), singer_in(second), share, (first, second)), out)
 
 
 def owns(source: Path | str) -> bool:
@@ -94,10 +87,6 @@ def tuned(singer: Singer, path: Path | str) -> tuple[Singer, Tensor]:
     copy = deepcopy(singer)
     load_strict(copy, singer.state_dict() | own, str(path))
     return copy, vector
-
-
-def _alike(one: Tensor | None, other: Tensor | None) -> bool:
-    return one is not None and other is not None and one.shape == other.shape
 
 
 def _write(state: Mapping[str, Tensor], out: Path | str) -> Path:
