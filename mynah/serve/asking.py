@@ -41,16 +41,16 @@ def house(request: Request) -> House:
 
 
 async def asked(
-    request: Request, kind: str, read: Callable[[Form], dict[str, Any]], *, files: int = 1, least: int = 1
+    request: Request, kind: str, read: Callable[[Form], dict[str, Any]], *, files: int = 1, sound: bool = True
 ) -> Job:
-    """Receive a form with recordings and make it a job.
+    """Receive a form with files and make it a job.
 
     Args:
         request: The form is its body.
         kind: Of the job.
         read: Turns the fields into what the worker is asked for; raises where they make no sense.
-        files: How many recordings there may be.
-        least: How many there must be.
+        files: How many files there may be; one there must be.
+        sound: Whether they are recordings, and are refused where they are not.
 
     Raises:
         Full, Problem, MynahError: No job comes of it, and no file stays.
@@ -62,13 +62,14 @@ async def asked(
     id, folder = here.jobs.new_folder()
     try:
         form = await received(request, folder, files=files)
-        if len(form.files) < least:
-            raise Problem(400, "file: send a recording as `file`", code="missing_file", param="file")
+        if not form.files:
+            raise Problem(400, "file: send one as `file`", code="missing_file", param="file")
 
         def checked() -> dict[str, Any]:
-            for file in form.files:
+            recordings = form.files if sound else []
+            for file in recordings:
                 accept(file, here.settings.minutes, whole=False)
-            return read(form) | {"sources": len(form.files), "minutes": here.settings.minutes}
+            return read(form) | {"sources": len(recordings), "minutes": here.settings.minutes}
 
         label = form.label
         return await _added(request, id, kind, await run_in_threadpool(checked), label)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict
 from typing import Any
 
@@ -12,16 +11,17 @@ from fastapi.concurrency import run_in_threadpool
 from mynah.catalog.home import home
 from mynah.serve import knobs
 from mynah.serve.asking import asked, finished, house
+from mynah.serve.jobs import Job
 from mynah.serve.problems import Problem
-from mynah.serve.sound import named
-from mynah.serve.uploads import Form, received
+from mynah.serve.uploads import Form
 from mynah.voices import library
 from mynah.voices.sheet import fit_name
 
 router = APIRouter()
 _NAME = {"type": "string", "minLength": 1, "maxLength": 64, "description": "what to call the voice"}
 _REPLACE = {"type": "boolean", "default": False, "description": "take the place of an older voice of that name"}
-_TERMS = 2000
+_MOST = 2000
+_TERMS = {field: {"type": "string", "maxLength": _MOST} for field in ("license", "attribution")}
 
 
 def _voice(about: library.Summary) -> dict[str, Any]:
@@ -55,8 +55,7 @@ def remove(name: str) -> dict[str, Any]:
     openapi_extra=knobs.form_schema(
         {
             "name": _NAME,
-            "license": {"type": "string", "maxLength": _TERMS},
-            "attribution": {"type": "string", "maxLength": _TERMS},
+            **_TERMS,
             "replace": _REPLACE,
         },
         files=True,
@@ -66,39 +65,40 @@ async def enrol(request: Request) -> dict[str, Any]:
     """Make a voice from recordings of somebody who agreed to it; answers when it is there."""
 
     def read(form: Form) -> dict[str, Any]:
-        what: dict[str, Any] = {"name": fit_name(form.take("name")), "replace": form.take_yes("replace", default=False)}
-        for field in ("license", "attribution"):
-            what[field] = form.take(field)
-            if len(what[field]) > _TERMS:
-                raise Problem(400, f"{field}: too long", code="invalid_value", param=field)
-        knobs.nothing_left(form, ("name", "license", "attribution", "replace"))
-        return what
+        return _named(form, form.take("name"))
 
-    job = await asked(request, "enrolment", read, files=house(request).settings.files)
-    job = await finished(request, job)
-    await run_in_threadpool(house(request).jobs.forget, job.id)
-    return _voice(await run_in_threadpool(library.describe, job.result["voice"]))
+    files = house(request).settings.files
+    return await _made(request, await asked(request, "enrolment", read, files=files))
 
 
 @router.post(
     "/v1/voices/imports",
     status_code=201,
-    openapi_extra=knobs.form_schema({"name": {**_NAME, "minLength": 0}, "replace": _REPLACE}),
+    openapi_extra=knobs.form_schema({"name": {**_NAME, "minLength": 0}, **_TERMS, "replace": _REPLACE}),
 )
 async def import_(request: Request) -> dict[str, Any]:
-    """Take in a voice that `mynah voices export` wrote."""
-    _, folder = house(request).jobs.new_folder()
-    try:
-        form = await received(request, folder, files=1)
-        if not form.files:
-            raise Problem(400, "file: send the voice as `file`", code="missing_file", param="file")
-        name, replace = form.take("name") or None, form.take_yes("replace", default=False)
-        knobs.nothing_left(form, ("name", "replace"))
+    """Take in a voice that somebody else trained or exported; answers when it is there. Nothing in it is run."""
+    label = ""
 
-        def taken() -> str:
-            with named(form.files[0]):
-                return library.import_(form.files[0], name=name, replace=replace).name
+    def read(form: Form) -> dict[str, Any]:
+        nonlocal label
+        label = form.label
+        return _named(form, form.take("name") or label) | {"origin": label}
 
-        return _voice(library.describe(await run_in_threadpool(taken)))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return await _made(request, await asked(request, "adoption", read, sound=False))
+
+
+def _named(form: Form, name: str) -> dict[str, Any]:
+    what: dict[str, Any] = {"name": fit_name(name), "replace": form.take_yes("replace", default=False)}
+    for field in _TERMS:
+        what[field] = form.take(field)
+        if len(what[field]) > _MOST:
+            raise Problem(400, f"{field}: too long", code="invalid_value", param=field)
+    knobs.nothing_left(form, ("name", "replace", *_TERMS))
+    return what
+
+
+async def _made(request: Request, job: Job) -> dict[str, Any]:
+    job = await finished(request, job)
+    await run_in_threadpool(house(request).jobs.forget, job.id)
+    return _voice(await run_in_threadpool(library.describe, job.result["voice"]))

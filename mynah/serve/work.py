@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import shutil
 import warnings
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -174,6 +175,33 @@ def _enrolment(desk: Desk) -> dict[str, Any]:
     return {"voice": request["name"]}
 
 
+def _adoption(desk: Desk) -> dict[str, Any]:
+    from mynah.core.types import Terms
+    from mynah.voices.adoption import adopt
+
+    request = desk.request
+    file = desk.source.with_name(f"voice{_suffix(desk.source)}")  # importers go by the suffix, and we by the content
+    shutil.copyfile(desk.source, file)
+    adopt(
+        file, request["name"], terms=Terms(request["license"], request["attribution"]), replace=request["replace"],
+        origin=request["origin"], progress=desk.step("import"),
+    )  # fmt: skip
+    return {"voice": request["name"]}
+
+
+def _suffix(file: Path) -> str:
+    """What a file of a voice should be called, by what is in it."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        with file.open("rb") as opened:
+            return ".safetensors" if opened.read(9)[8:] == b"{" else ".pth"
+    if "voice.json" in names:
+        return ".mynah"
+    return ".pth" if any(name.endswith("data.pkl") for name in names) else ".zip"
+
+
 def _speech(desk: Desk) -> dict[str, Any]:
     from mynah.audio.files import write
 
@@ -226,6 +254,7 @@ _KINDS: dict[str, Callable[[Desk], dict[str, Any]]] = {
     "cover": _cover,
     "separation": _separation,
     "enrolment": _enrolment,
+    "adoption": _adoption,
     "speech": _speech,
     "transcription": _transcription,
     "translation": _transcription,

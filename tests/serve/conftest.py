@@ -97,7 +97,9 @@ class Running:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One for all tests that leave it as it was."""
-    running = Running(tmp_path_factory.mktemp("server") / "home", "--upload-mb", "2", "--minutes", "1")
+    running = Running(
+        tmp_path_factory.mktemp("server") / "home", "--upload-mb", "2", "--minutes", "1", "--rate", "1000000"
+    )
     yield running
     running.stop()
 
