@@ -22,7 +22,7 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     path = deeds.add_parser("play-path", help="a recording of the voice, to be given to a player")
     path.add_argument("name")
     mix = deeds.add_parser("mix", help="keep a mixture under a name of its own")
-    mix.add_argument("mixture", help='such as "ann:0.7,bo:0.3"')
+    mix.add_argument("mixture", nargs="+", help='such as "ann:0.7,bo:0.3", or ann:0.7 bo:0.3')
     mix.add_argument("--name", required=True, help="of the new voice")
     export = deeds.add_parser("export", help="one file that another mynah can import")
     export.add_argument("name")
@@ -111,9 +111,10 @@ def mix(args: argparse.Namespace, screen: Screen) -> None:
     """A mixture, kept."""
     from mynah.voices import library
 
-    voice = library.save(library.find(args.mixture), args.name, replace=args.force)
+    mixture = ",".join(args.mixture)
+    voice = library.save(library.find(mixture), args.name, replace=args.force)
     screen.give({"name": voice.name, "range_hz": list(voice.range_hz)})
-    screen.show(f"{voice.name}: {args.mixture}")
+    screen.show(f"{voice.name}: {mixture}")
 
 
 def export(args: argparse.Namespace, screen: Screen) -> None:

@@ -14,13 +14,12 @@ from mynah.audio.chunks import map_chunks
 from mynah.convert.ucd_svc.listeners import Ear
 from mynah.convert.ucd_svc.sizes import LOUDNESS_HOP, PITCH_HOP, RATE, UNIT
 from mynah.core.types import Contour
-from mynah.features.grid import onto_grid
+from mynah.features.grid import contour_at
 from mynah.features.loudness import Loudness
 from mynah.features.mel import PowerSpectrum
 
 _STRETCH = 500  # content frames (10 s) that are heard at a time
 _PAST, _AHEAD = 90, 5  # content frames that one depends on, rounded up
-_STEPS = UNIT // LOUDNESS_HOP
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +67,7 @@ def content_of(wave: Tensor, ear: Callable[[Tensor], Tensor]) -> Tensor:
 
 def pitch_of(melody: Contour, frames: int) -> Tensor:
     """A melody on the grid of the excitation, Hz, 0 where unvoiced: `[2 * frame + 1]`."""
-    at = torch.arange(len(melody.values), dtype=torch.float64) * melody.hop_seconds
-    hz, _ = onto_grid(at, melody.values, torch.ones_like(melody.values), 2 * frames + 1, PITCH_HOP / RATE)
-    return hz.nan_to_num(0.0)
+    return contour_at(melody, 2 * frames + 1, PITCH_HOP / RATE).nan_to_num(0.0)
 
 
 @torch.no_grad()
