@@ -30,6 +30,7 @@ from mynah.core.errors import BadCheckpoint, BadData, BadOption, BadVoice
 from mynah.core.types import Audio, Voice
 from mynah.features.mel import LogMel, PowerSpectrum
 from mynah.nets.normed import folded
+from mynah.train import room
 from mynah.train.data import prepare, scan
 
 TINY = NetConfig(
@@ -303,6 +304,16 @@ def test_batches_for_one_step_count_as_heard_and_may_have_more_clips(songs: Song
     assert learner.epoch == max(1.0, alone / 2)
     learner.clips = 3
     assert len(learner.batch(0)["wave"]) == 6 and len(learner.parts(learner.batch(0))) == 2
+
+
+def test_more_memory_has_room_for_more_clips(songs: Songs, monkeypatch: pytest.MonkeyPatch) -> None:
+    fits = []
+    for free in (0, 2 * 10**8, 8 * 10**8):
+        monkeypatch.setattr(room, "free", lambda free=free: free)
+        learner = recipe(songs)
+        fits.append(room.largest(learner, torch.device("cpu")))
+        assert learner.clips == PLAN.clips and not learner.rendered
+    assert fits[0] == 1 < fits[1] and fits[2] == 4 * fits[1]
 
 
 def test_a_model_is_tuned_to_a_voice_and_sings_with_it(tmp_path: Path) -> None:
