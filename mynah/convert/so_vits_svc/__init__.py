@@ -1,4 +1,4 @@
-"""so-vits-svc 4.0 and 4.1: singing voices that communities trained, at 44.1 kHz, several to a model.
+"""So-vits-svc 4.0 and 4.1: singing voices that communities trained, at 44.1 kHz, several to a model.
 
 What ContentVec hears is drawn toward what the target itself once said; a prior tells what is to be expected of it and
 of the melody, a flow puts the voice on, and a decoder led by nine sines makes it sound.
