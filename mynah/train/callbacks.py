@@ -18,6 +18,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from mynah.core.errors import BadOption
 from mynah.core.recipe import Batch, Recipe
 from mynah.train import together
 from mynah.train.checkpoint import aside, dice, read, set_dice, write
@@ -81,8 +82,14 @@ class Keeper(Callback):
             raise KeyboardInterrupt
 
     def on_train_start(self, trainer: Trainer, lesson: LightningModule) -> None:
-        """Go on from the checkpoint, or write the first one."""
+        """Go on from the checkpoint, or write the first one.
+
+        Raises:
+            BadOption: Other processes see another checkpoint, or none.
+        """
         assert isinstance(lesson, Lesson)
+        if len(set(together.gathered(self.state["step"] if self.state else None))) > 1:
+            raise BadOption(f"{self.folder} is not the same everywhere: give a folder that all machines share")
         # Lightning has its own handlers, installed just before, which would stop a run in the middle of a step.
         if threading.current_thread() is threading.main_thread():
             for number in self.handlers:
