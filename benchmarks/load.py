@@ -23,8 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
-from rich.console import Console
-from rich.table import Table
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 GREEDY, EACH = 20, 3
@@ -38,9 +36,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=4.0, help="of the longer song")
     parser.add_argument("--songs", action=argparse.BooleanOptionalAction, default=True, help="measure covers, too")
     arguments = parser.parse_args()
-    table = Table(title=f"mynah serve, one worker, {os.cpu_count()} cores")
-    for column in ("what", "measured"):
-        table.add_column(column)
+    print(f"mynah serve, one worker, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         command = [sys.executable, "-m", "mynah", "serve", "--port", "0", "--rate", "1000000", "--queue-size", "100"]
@@ -49,16 +45,19 @@ def main() -> None:
         try:
             assert server.stdout
             url = server.stdout.readline().split()[-1]
-            rows = [*_crowd(url, server.pid, arguments.clients), *_killed(url, server.pid, home)]
-            rows += _nonsense(url, arguments.malformed)
+            _tell(_nonsense(url, arguments.malformed))
             if arguments.songs:
-                rows += _songs(url, arguments.minutes, Path(folder))
+                _tell(_songs(url, arguments.minutes, Path(folder)))
+            _tell(_killed(url, server.pid, home))
+            _tell(_crowd(url, server.pid, arguments.clients))
         finally:
             server.terminate()
             server.wait()
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+
+
+def _tell(rows: list[tuple[str, str]]) -> None:
+    for what, measured in rows:
+        print(f"{what}: {measured}", flush=True)
 
 
 def _clip(folder: Path) -> bytes:
@@ -78,7 +77,7 @@ def _crowd(url: str, pid: int, clients: int) -> list[tuple[str, str]]:
     wall = time.perf_counter() - start
     with httpx.Client(base_url=url, timeout=60) as client:
         jobs = _jobs(client)
-    completed = [job for job in jobs if job["status"] == "completed"]
+    completed = [job for job in jobs if job["status"] == "completed" and job["label"] in ("greedy", "client")]
     asked = clients * EACH + GREEDY
     greedy = sorted(job["finished_at"] for job in completed if job["label"] == "greedy")
     others = sorted(job["finished_at"] for job in completed if job["label"] != "greedy")

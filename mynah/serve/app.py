@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from fastapi import FastAPI
 from fastapi.responses import Response
@@ -14,12 +14,12 @@ from mynah.serve.guard import App, Guard
 from mynah.serve.metrics import JobFigures, Metrics
 
 
-def application(house: House, page: Any = None) -> App:
+def application(house: House, page: Callable[[FastAPI], None] = lambda app: None) -> App:
     """Everything that a server answers.
 
     Args:
         house: Settings, jobs and queue.
-        page: An application of its own for all that is no door of ours, such as the studio.
+        page: Puts what is no door of ours, such as the studio, behind our doors.
     """
     app = FastAPI(title="Mynah", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.state.house = house
@@ -40,6 +40,5 @@ def application(house: House, page: Any = None) -> App:
         """Figures in the words of Prometheus."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    if page is not None:
-        app.mount("/", page)
+    page(app)
     return Metrics(Guard(app, house.settings), registry)

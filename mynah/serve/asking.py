@@ -90,17 +90,17 @@ async def ordered(request: Request, kind: str, what: dict[str, Any]) -> Job:
 
 
 async def _added(request: Request, id: str, kind: str, what: dict[str, Any], label: str) -> Job:
-    here = house(request)
+    state = request.state
+    return await run_in_threadpool(
+        added, house(request), id, kind, what, owner=state.owner, client=state.client, label=label
+    )
 
-    def add() -> Job:
-        return here.jobs.add(
-            id, kind, what, owner=request.state.owner, client=request.state.client, label=label,
-            size=here.settings.queue_size,
-        )  # fmt: skip
 
-    job = await run_in_threadpool(add)
+def added(here: House, id: str, kind: str, what: dict[str, Any], *, owner: str, client: str, label: str) -> Job:
+    """A job that waits from now on, with its ticket; its folder must be there."""
+    job = here.jobs.add(id, kind, what, owner=owner, client=client, label=label, size=here.settings.queue_size)
     try:
-        await run_in_threadpool(here.tickets.write)
+        here.tickets.write()
     except Exception as error:  # the job is in the table: a ticket is written as soon as the queue is there again
         _log.warning("no ticket for job %s: %s", id, type(error).__name__)
     return job

@@ -2,13 +2,16 @@
 
 - Host: on loopback only our own names, or a page whose name was rebound to 127.0.0.1 could read our answers.
 - Origin: a page of another site can send forms to us without being able to read the answer; it is refused.
-- Token: compared by digests of equal length, in constant time.
+- Token: compared by digests of equal length, in constant time; from a browser it comes as the password of HTTP's own
+  dialogue, which needs no cookie and no page of ours.
 - Rate: a bucket for each client, that fills up again.
 - Size: no request body that is not an upload may be long.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
 import json
@@ -17,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from mynah.serve.problems import body
+from mynah.serve.problems import Problem, body
 from mynah.serve.settings import Settings
 
 Message = MutableMapping[str, Any]
@@ -104,27 +107,30 @@ class Guard:
 
     def _owner(self, authorization: str) -> str:
         scheme, _, token = authorization.partition(" ")
+        if scheme.lower() == "basic":
+            token = _password(token)
         given = hashlib.sha256(token.strip().encode("latin-1", "replace")).digest()
         known = [digest for digest in self._digests if hmac.compare_digest(digest, given)]  # all of them, always
-        if scheme.lower() != "bearer" or not known:
+        if scheme.lower() not in ("bearer", "basic") or not known:
             message = "this server wants a token: send `Authorization: Bearer TOKEN`"
-            raise Refused(401, message, "invalid_api_key", {"www-authenticate": "Bearer"})
+            raise Refused(401, message, "invalid_api_key", {"www-authenticate": 'Basic realm="mynah"'})
         return known[0].hex()[:16]
 
     def _bounded(self, scope: MutableMapping[str, Any], receive: Receive) -> Receive:
         kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
         most = self.settings.upload_mb * 1e6 if kind.lower().startswith(b"multipart/") else _BODY_BYTES
+        too_much = f"more than {most / 1e6:g} MB in one request"
         told = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if told.isdigit() and int(told) > most:
-            raise Refused(413, f"more than {most / 1e6:g} MB in one request", "too_large", {"connection": "close"})
+            raise Refused(413, too_much, "too_large", {"connection": "close"})
         got = 0
 
         async def counted() -> Message:
             nonlocal got
             message = await receive()
             got += len(message.get("body", b""))
-            if got > most:
-                raise Refused(413, f"more than {most / 1e6:g} MB in one request", "too_large", {"connection": "close"})
+            if got > most:  # raised inside the application, which answers
+                raise Problem(413, too_much, code="too_large", headers={"connection": "close"})
             return message
 
         return counted
@@ -153,6 +159,20 @@ class Rates:
         while len(self._left) > _BUCKETS:
             self._left.popitem(last=False)
         return left >= 1
+
+
+def _password(credentials: str) -> str:
+    """Of HTTP's basic scheme; the name before it does not matter.
+
+    Example:
+
+        >>> _password("YW5uOnNlY3JldA=="), _password("nonsense")
+        ('secret', '')
+    """
+    try:
+        return base64.b64decode(credentials, validate=True).decode("latin-1").partition(":")[2]
+    except (binascii.Error, ValueError):
+        return ""
 
 
 def _without_port(host: str) -> str:

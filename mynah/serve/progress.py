@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -60,7 +61,7 @@ def result(request: Request, id: str, name: Annotated[str, Query(max_length=100)
         raise Problem(404, f"choose among {', '.join(files)}", code="no_file", param="name")
     name = name or next(iter(files))
     path = house(request).jobs.folder(id) / "out" / files[name]
-    return _file(path, f"{found.label}-{name}{path.suffix}")
+    return _file(path, f"{found.label}-{name}{path.suffix}", _kind(path))
 
 
 @router.get("/v1/jobs/{id}/preview", response_class=FileResponse)
@@ -70,7 +71,7 @@ def preview(request: Request, id: str) -> FileResponse:
     path = house(request).jobs.folder(id) / PREVIEW
     if not found.preview or not path.exists():
         raise Problem(404, "there is no preview, or none yet", code="no_preview")
-    return _file(path, f"{found.label}-preview{path.suffix}")
+    return _file(path, f"{found.label}-preview{path.suffix}", _kind(path))
 
 
 @router.get("/v1/jobs/{id}/source", response_class=FileResponse)
@@ -108,6 +109,11 @@ def _own(request: Request, id: str) -> Job:
     return found
 
 
-def _file(path: Path, name: str) -> FileResponse:
+def _file(path: Path, name: str, kind: str = "application/octet-stream") -> FileResponse:
     """A file to be kept, never shown as a page: its sender may have made it look like one."""
-    return FileResponse(path, media_type="application/octet-stream", filename=name)
+    return FileResponse(path, media_type=kind, filename=name)
+
+
+def _kind(path: Path) -> str:
+    """What a file of ours is, so that browsers play it without guessing."""
+    return mimetypes.types_map.get(path.suffix, "application/octet-stream")

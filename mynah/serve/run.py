@@ -23,7 +23,11 @@ _STOP_SECONDS = 10.0
 _log = logging.getLogger("mynah.serve")
 
 
-def serve(settings: Settings, ready: Callable[[str], None] = lambda address: None, page: Any = None) -> None:
+def serve(
+    settings: Settings,
+    ready: Callable[[str], None] = lambda address: None,
+    page: Callable[[Any], None] = lambda app: None,
+) -> None:
     """Answer until a signal comes. What is being worked on then is gone on with at the next start.
 
     Args:
@@ -44,6 +48,7 @@ def serve(settings: Settings, ready: Callable[[str], None] = lambda address: Non
     from mynah.serve.tickets import Tickets
 
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a line for each broken form would fill a disk
     jobs = Jobs(place())
     lock = FileLock(jobs.place / "server.lock")
     try:

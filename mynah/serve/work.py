@@ -12,11 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from mynah.core.errors import BadOption, UnknownSystem
-from mynah.serve import preview
+from mynah.serve import compare, preview
 from mynah.serve.people import somebody
 from mynah.serve.sound import accept
 
 PREVIEW = "preview.wav"
+MELODY = "melody.csv"  # of a cover's source, corrected by hand
+KINDS = {
+    "convert": "conversion",
+    "separate": "separation",
+    "speak": "speech",
+    "transcribe": "transcription",
+    "translate": "translation",
+}
+"""What a job is called that does a verb."""
 
 
 @dataclass(frozen=True)
@@ -158,8 +167,21 @@ def _cover(desk: Desk) -> dict[str, Any]:
             shutil.rmtree(work)
             progress(1.0)
             desk.publish()
-    result = cover(desk.source, voice, desk.out("cover"), progress=desk.tell, **settings)
-    return {"order": ["cover"], "semitones": result.semitones, "remarks": list(result.remarks)}
+    out = desk.folder / "out"
+    melody = desk.folder / MELODY
+    result = cover(
+        desk.source, voice, desk.out("cover"), progress=desk.tell, stems=out if request.get("stems") else None,
+        replace={"melody": melody} if melody.exists() else None, **settings,
+    )  # fmt: skip
+    order = ["cover", *(result.stems if request.get("stems") else ())]
+    if request.get("compare"):
+        order += compare.as_loud(desk.source, desk.out("cover"), out, desk.step("compare"))
+    return {
+        "order": order,
+        "semitones": result.semitones,
+        "kept": [step.name for step in result.steps if step.kept],
+        "remarks": list(result.remarks),
+    }
 
 
 def _enrolment(desk: Desk) -> dict[str, Any]:
@@ -180,10 +202,13 @@ def _adoption(desk: Desk) -> dict[str, Any]:
     from mynah.voices.adoption import adopt
 
     request = desk.request
-    file = desk.source.with_name(f"voice{_suffix(desk.source)}")  # importers go by the suffix, and we by the content
-    shutil.copyfile(desk.source, file)
+    source = request.get("address", "")
+    if not source:
+        file = desk.source.with_name(f"voice{_suffix(desk.source)}")  # importers go by the suffix, we by the content
+        shutil.copyfile(desk.source, file)
+        source = str(file)
     adopt(
-        file, request["name"], terms=Terms(request["license"], request["attribution"]), replace=request["replace"],
+        source, request["name"], terms=Terms(request["license"], request["attribution"]), replace=request["replace"],
         origin=request["origin"], progress=desk.step("import"),
     )  # fmt: skip
     return {"voice": request["name"]}

@@ -147,6 +147,20 @@ def test_what_is_no_fit_recording_is_refused(server: Any, file: bytes, status: i
     assert server.folders() == before
 
 
+def test_what_grows_beyond_its_size_is_answered(ask: Callable[..., Ask]) -> None:
+    async def growing() -> Any:
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        for _ in range(4):
+            yield b"\0" * 10_000
+
+    call = ask(upload_mb=0.02)
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = call("POST", "/v1/audio/conversions", content=growing(), headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+    long = call("POST", "/v1/audio/speech", content=b'"' * 2_000_000, headers={"Content-Type": "application/json"})
+    assert long.status_code == 413
+
+
 def test_sizes_are_counted_and_not_believed(server: Any) -> None:
     def endless() -> Any:
         yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
