@@ -4,11 +4,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mynah.convert.whisper_vits_svc import WhisperVitsSvc, WhisperVitsSvcOptions, _glided
+from mynah.convert.whisper_vits_svc import WhisperVitsSvc, WhisperVitsSvcOptions
 from mynah.convert.whisper_vits_svc.rendering import melody_of, render
 from mynah.core.errors import BadAudio, BadVoice
 from mynah.core.types import Audio, Contour, Voice
 from mynah.features import speaker
+from mynah.features.grid import glided
 from mynah.features.retrieval import drawn
 
 Options = WhisperVitsSvcOptions
@@ -94,8 +95,8 @@ def test_silence_stays_silent(system: WhisperVitsSvc) -> None:
 def test_pitch_everywhere_glides_through_pauses() -> None:
     hz = torch.tensor([torch.nan, 100.0, torch.nan, torch.nan, torch.nan, 400.0, torch.nan])
     wanted = torch.tensor([100.0, 100.0, 141.42, 200.0, 282.84, 400.0, 400.0])
-    torch.testing.assert_close(_glided(hz), wanted, atol=0.01, rtol=0)
-    assert not _glided(torch.full((3,), torch.nan)).any()
+    torch.testing.assert_close(glided(hz), wanted, atol=0.01, rtol=0)
+    assert not glided(torch.full((3,), torch.nan)).any()
 
 
 def test_retrieval_goes_to_the_target(system: WhisperVitsSvc) -> None:
