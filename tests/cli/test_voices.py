@@ -87,7 +87,7 @@ def test_a_mixture_can_be_kept(run: Run, ann: str, tmp_path: Path, sung: Callabl
     assert duo["kind"] == "mixture"
     assert duo["range_hz"][0] == pytest.approx(220 / 2**0.5, rel=0.05)
     assert run("voices", "mix", "ann:0.5,bo:0.5", "--name", "duo").code == 2
-    assert run("voices", "mix", "ann:1,bo:3", "--name", "duo", "--force").code == 0
+    assert run("voices", "mix", "ann:1", "bo:3", "--name", "duo", "--force").code == 0
 
 
 def test_removing_is_all_or_nothing(run: Run, ann: str) -> None:
