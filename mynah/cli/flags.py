@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_origin
 
 from mynah.core.errors import BadOption
+from mynah.core.knob import branches, number_of, words
 from mynah.core.verbs import Options
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
@@ -49,15 +50,15 @@ def add(
             "default": argparse.SUPPRESS,
             "help": _explanation(field.description or "", schema, field.get_default(call_default_factory=True)),
         }
-        branches = _branches(schema)
-        if all(branch.get("type") == "boolean" for branch in branches):
+        several = branches(schema)
+        if all(branch.get("type") == "boolean" for branch in several):
             group.add_argument(flag, action=argparse.BooleanOptionalAction, **settings)
-        elif words := _words(branches):
-            group.add_argument(flag, choices=words, **settings)
+        elif permitted := words(several):
+            group.add_argument(flag, choices=permitted, **settings)
         elif get_origin(field.annotation) in (list, tuple, set, frozenset):
-            group.add_argument(flag, nargs="+", metavar=_metavar(name, schema, branches), **settings)
+            group.add_argument(flag, nargs="+", metavar=_metavar(name, schema, several), **settings)
         else:
-            group.add_argument(flag, metavar=_metavar(name, schema, branches), **settings)
+            group.add_argument(flag, metavar=_metavar(name, schema, several), **settings)
 
 
 def chosen(options: type[AnyOptions], args: argparse.Namespace, *, prefix: str = "") -> AnyOptions:
@@ -70,7 +71,7 @@ def chosen(options: type[AnyOptions], args: argparse.Namespace, *, prefix: str =
     given = {name.removeprefix(mark): value for name, value in vars(args).items() if name.startswith(mark)}
     kinds = {name: field.annotation for name, field in options.model_fields.items()}
     try:
-        return options.of(**{name: _number_of(kinds[name], value) for name, value in given.items()})
+        return options.of(**{name: number_of(kinds[name], value) for name, value in given.items()})
     except BadOption as error:
         schemas = options.model_json_schema().get("properties", {})
         lines = {}
@@ -89,12 +90,12 @@ def _flag(name: str, prefix: str) -> str:
 def _wanted(schema: dict[str, Any]) -> str:
     """What a value has to be, in words."""
     wanted = []
-    for branch in _branches(schema):
+    for branch in branches(schema):
         kind = {"number": "a number", "integer": "a whole number", "array": "several values"}.get(
             branch.get("type", "")
         )
-        if words := _words([branch]):
-            wanted.append(" or ".join(words))
+        if permitted := words([branch]):
+            wanted.append(" or ".join(permitted))
         elif kind and "minimum" in branch and "maximum" in branch:
             unit = f" {schema['unit']}" if "unit" in schema else ""
             wanted.append(f"{kind} from {_said(branch['minimum'])} to {_said(branch['maximum'])}{unit}")
@@ -103,31 +104,9 @@ def _wanted(schema: dict[str, Any]) -> str:
     return " or ".join(wanted)
 
 
-def _number_of(kind: Any, value: Any) -> Any:
-    """Literals such as 12 arrive as text; pydantic turns text into numbers everywhere else."""
-    for word in get_args(kind):
-        if not isinstance(word, str | type) and str(word) == value:
-            return word
-    return value
-
-
-def _branches(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    return [branch for branch in schema.get("anyOf", [schema]) if branch.get("type") != "null"]
-
-
-def _words(branches: list[dict[str, Any]]) -> list[str]:
-    """Every permitted word, if words are all that is permitted."""
-    words: list[str] = []
-    for branch in branches:
-        if "enum" not in branch and "const" not in branch:
-            return []
-        words += [str(word) for word in branch.get("enum", [branch.get("const")])]
-    return words
-
-
-def _metavar(name: str, schema: dict[str, Any], branches: list[dict[str, Any]]) -> str:
+def _metavar(name: str, schema: dict[str, Any], several: list[dict[str, Any]]) -> str:
     names = []
-    for branch in branches:
+    for branch in several:
         if "const" in branch or "enum" in branch:
             names += [str(word) for word in branch.get("enum", [branch.get("const")])]
         elif branch.get("type") in ("number", "integer"):
@@ -139,7 +118,7 @@ def _metavar(name: str, schema: dict[str, Any], branches: list[dict[str, Any]]) 
 
 def _explanation(description: str, schema: dict[str, Any], default: Any) -> str:
     facts = []
-    for branch in _branches(schema):
+    for branch in branches(schema):
         low = branch.get("minimum", branch.get("exclusiveMinimum"))
         high = branch.get("maximum", branch.get("exclusiveMaximum"))
         if low is not None and high is not None:

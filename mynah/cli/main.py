@@ -26,6 +26,7 @@ COMMANDS = {
     "enrol": "make a voice from recordings of somebody",
     "import": "take in a voice that somebody else trained: a file, a folder, an archive, an address or the hub",
     "voices": "list, show, mix, export, import and remove voices",
+    "studio": "open a page in the browser: record a voice, drop a song, hear the cover",
     "serve": "offer all of this over HTTP, as OpenAI's API does",
     "work": "do jobs of a server, as one more of its workers",
     "prepare": "make recordings ready for training, and report what is wrong with them",

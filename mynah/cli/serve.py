@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from mynah.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from mynah.serve.settings import Settings
 
 EPILOG = """\
 examples:
@@ -48,6 +52,17 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Serve until somebody says stop."""
     from mynah.serve.run import serve
+
+    serve(settings(args), ready("serves", screen))
+    return 0
+
+
+def settings(args: argparse.Namespace) -> Settings:
+    """What the flags say.
+
+    Raises:
+        MissingExtra: The libraries of the server are not installed.
+    """
     from mynah.serve.settings import TOKEN, Settings, required
 
     required()
@@ -55,13 +70,16 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
     told = args.token or [token.strip() for token in os.environ.get(TOKEN, "").split(",") if token.strip()]
     names = ("host", "port", "queue", "workers", "queue_size", "upload_mb", "minutes", "files", "rate", "keep_hours")
-    settings = Settings(tokens=tuple(told), device=device(args.device), **{name: getattr(args, name) for name in names})
+    return Settings(tokens=tuple(told), device=device(args.device), **{name: getattr(args, name) for name in names})
 
-    def ready(address: str) -> None:
+
+def ready(does: str, screen: Screen) -> Callable[[str], None]:
+    """Whom to tell the address as soon as the server answers."""
+
+    def tell(address: str) -> None:
         screen.give({"address": address})
-        screen.show(f"mynah serves at {address}")
+        screen.show(f"mynah {does} at {address}")
         screen.note("Ctrl-C stops it; jobs that are not done go on at the next start")
         screen.flush()
 
-    serve(settings, ready)
-    return 0
+    return tell

@@ -28,6 +28,8 @@ PATIENCE = 60.0  # seconds; a busy machine is given time
 class Running:
     """A server that runs."""
 
+    command, says = ("serve",), "mynah serves at "
+
     def __init__(self, home: Path, *flags: str, **variables: str) -> None:
         self.home, self.flags, self.variables = home, flags, variables
         self.start()
@@ -45,12 +47,12 @@ class Running:
             **os.environ, "MYNAH_HOME": str(self.home), "PYTHONPATH": str(plugins), "OMP_NUM_THREADS": "1",
             **self.variables,
         }  # fmt: skip
-        command = [sys.executable, "-m", "mynah", "serve", "--port", "0", "--device", "cpu", *self.flags]
+        command = [sys.executable, "-m", "mynah", *self.command, "--port", "0", "--device", "cpu", *self.flags]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
         assert self.process.stdout
         said = self.process.stdout.readline()
-        assert said.startswith("mynah serves at "), self.log.read_text()
+        assert said.startswith(self.says), self.log.read_text()
         self.url = said.split()[-1]
         self.client = httpx.Client(base_url=self.url, timeout=PATIENCE)
 

@@ -96,6 +96,11 @@ def forget(shelf: Path, song: str | None = None) -> int:
     return sum(entry.bytes for entry in list(_entries(shelf, song)) if _drop(entry.folder))
 
 
+def has(shelf: Path, song: str) -> bool:
+    """Whether any step of a song, given by its sha256, is finished already."""
+    return next(_entries(shelf, song), None) is not None
+
+
 class _Entry(NamedTuple):
     folder: Path
     bytes: int
