@@ -11,13 +11,16 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
+import torch
+
 from mynah.catalog import download
 from mynah.catalog.archive import Archive
+from mynah.catalog.arrays import shape_of
 from mynah.catalog.checkpoint import outline
 from mynah.catalog.limits import Limits
 from mynah.catalog.pickles import Foreign
@@ -25,8 +28,9 @@ from mynah.core.errors import BadCheckpoint, BadOption, NoSpace, Offline
 
 Progress = Callable[[float], None]
 MODELS = (".pth", ".pt", ".ckpt", ".th", ".bin", ".safetensors")
-INDEX, TEXT = ".index", ".json"
-KNOWN = (*MODELS, INDEX, TEXT)
+INDEX, TEXT, ARRAY = ".index", ".json", ".npy"
+KNOWN = (*MODELS, INDEX, TEXT, ARRAY)
+ARRAY_BYTES = 64 << 10  # a voice's vector has two thousand; larger arrays are what somebody trained on
 PACKED = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
 MOST_BYTES = 4 << 30  # of all files of a voice; a training run with its critics has one
 MOST_FILES = 2000
@@ -82,7 +86,8 @@ def gathered(source: str, desk: Path, progress: Progress = lambda fraction: None
 
 
 def outlined(files: Sequence[Path]) -> dict[Path, Any]:
-    """What each file holds: of a checkpoint keys and shapes, of a text what it says, of an index nothing.
+    """What each file holds: of a checkpoint keys and shapes, of an array its shape, of a text what it says, of an index
+    nothing.
 
     Raises:
         BadCheckpoint: Damaged or hostile.
@@ -114,6 +119,8 @@ def _outline(path: Path) -> Any:
     suffix = path.suffix.lower()
     if suffix == INDEX:
         return None
+    if suffix == ARRAY:
+        return torch.empty(shape_of(path), device="meta")
     if suffix != TEXT:
         return outline(path, _LIMITS)
     try:
@@ -134,8 +141,8 @@ def _of_folder(folder: Path) -> list[Path]:
         if count >= MOST_FILES:
             _refuse(f"{folder}: holds more than {MOST_FILES} files; give the one folder of the voice")
         _refuse_packed(path.name, folder)
-        if path.suffix.lower() in KNOWN:
-            found.append(_regular(path))
+        if path.suffix.lower() in KNOWN and _of_use(path.name, _regular(path).stat().st_size):
+            found.append(path)
     if not found:
         _refuse(f"{folder}: holds no file of a voice ({', '.join(KNOWN)})")
     if (total := sum(path.stat().st_size for path in found)) > MOST_BYTES:
@@ -185,7 +192,7 @@ def _unpacked(archive: Archive, folder: Path) -> list[Path]:
         if any(_hidden(part) for part in place.parts):
             continue  # what a Mac leaves beside every file
         _refuse_packed(place.name, "it")
-        if place.suffix.lower() in KNOWN:
+        if _of_use(place.name, archive.sizes[name]):
             wanted.append(name)
     if not wanted:
         _refuse(f"it holds no file of a voice ({', '.join(KNOWN)})")
@@ -223,7 +230,7 @@ def _of_hub(repository: str, file: str | None, revision: str | None, desk: Path,
     by_hand = f"download the files from {page} by hand where there is a network, and import the folder"
     try:
         sizes = download.hub_files(repository, revision)
-        wanted = [file] if file else _chosen(repository, list(sizes))
+        wanted = [file] if file else _chosen(repository, sizes)
         if missing := [name for name in wanted if name not in sizes]:
             raise BadOption(f"{page} has no {missing[0]!r}; it has {', '.join(sorted(sizes)[:20])}")
         total = sum(sizes[name] for name in wanted)
@@ -248,11 +255,11 @@ def _of_hub(repository: str, file: str | None, revision: str | None, desk: Path,
     return [_regular(path) for path in found]
 
 
-def _chosen(repository: str, names: Sequence[str]) -> list[str]:
+def _chosen(repository: str, sizes: Mapping[str, int]) -> list[str]:
     """What to fetch when nobody named a file: the one archive, else the files of the one voice."""
-    packed = [name for name in names if name.lower().endswith(".zip")]
-    known = [name for name in names if name.lower().endswith(KNOWN)]
-    if not packed and not any(name.lower().endswith(MODELS) for name in known):
+    packed = [name for name in sizes if name.lower().endswith(".zip")]
+    known = [name for name, size in sizes.items() if _of_use(name, size)]
+    if not packed and not any(name.lower().endswith((*MODELS, ARRAY)) for name in known):
         _refuse(f"https://{_HUB_SITE}/{repository}: holds no file of a voice ({', '.join(KNOWN)})")
     if not packed:
         return known
@@ -279,6 +286,12 @@ def _regular(path: Path) -> Path:
 def _refuse_packed(name: str, where: object) -> None:
     if name.lower().endswith(PACKED):
         _refuse(f"{where}: {name[:80]!r} is packed; unpack it by hand and import what is in it")
+
+
+def _of_use(name: str, size: int) -> bool:
+    """Whether a file can be of a voice, told by its name and how many bytes it has."""
+    name = name.lower()
+    return name.endswith(KNOWN) and not (name.endswith(ARRAY) and size > ARRAY_BYTES)
 
 
 def _hidden(name: str) -> bool:

@@ -84,7 +84,8 @@ class Converts(Protocol[AnyOptions]):
 
 Files = Mapping[Path, Any]
 """Somebody's files and what each holds: a checkpoint's tree, with tensors that have a shape but no data (torch's device
-`meta`); what a JSON says; None for an index of vectors. All were read without running anything."""
+`meta`); such a tensor for an array of NumPy's; what a JSON says; None for an index of vectors. All were read without
+running anything."""
 
 
 @runtime_checkable

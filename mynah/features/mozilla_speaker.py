@@ -55,6 +55,7 @@ class MozillaSpeaker(nn.Module):
 
     def __init__(self, hidden: int = 768, size: int = SIZE, layers: int = 3) -> None:
         super().__init__()
+        self.size = size
         self.layers = nn.Sequential(*(_Layer(_BANDS if layer == 0 else size, hidden, size) for layer in range(layers)))
         self.register_buffer("filters", mel_filters(RATE, _FFT, _BANDS, 0.0, 8000.0), persistent=False)
         self.register_buffer("window", torch.hann_window(_FFT), persistent=False)
@@ -111,11 +112,26 @@ def prepared(clip: Audio) -> Tensor:
     return wave / wave.abs().max() * _PEAK
 
 
+def place() -> Path:
+    """The file with the published net.
+
+    Raises:
+        Offline: It is not there; says where to get it and where to put it.
+    """
+    path = cache() / "weights" / "mozilla-tts" / "best_model.pth.tar"
+    if not path.is_file():
+        raise Offline(
+            "the voice encoder of Mozilla TTS is not on this machine: download best_model.pth.tar from "
+            f"{PAGE} and put it at {path}"
+        )
+    return path
+
+
 def load(path: Path | str | None = None, *, device: str = "cpu") -> MozillaSpeaker:
     """From a file in the published layout.
 
     Args:
-        path: By default where `Offline` says that it belongs. Nobody published a checksum of it, so it cannot be
+        path: By default `place()`. Nobody published a checksum of it, so it cannot be
             fetched by itself.
         device: Where it runs.
 
@@ -123,13 +139,7 @@ def load(path: Path | str | None = None, *, device: str = "cpu") -> MozillaSpeak
         Offline: The file is not there; says where to get it and where to put it.
         BadCheckpoint: Damaged, hostile, or another net.
     """
-    if path is None:
-        path = cache() / "weights" / "mozilla-tts" / "best_model.pth.tar"
-        if not path.is_file():
-            raise Offline(
-                "the voice encoder of Mozilla TTS is not on this machine: download best_model.pth.tar from "
-                f"{PAGE} and put it at {path}"
-            )
+    path = place() if path is None else Path(path)
     held = load_foreign(path)
     state = held.get("model", held)
     first = state.get("layers.0.linear.weight") if isinstance(state, Mapping) else None

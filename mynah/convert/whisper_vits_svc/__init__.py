@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -23,20 +23,19 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mynah.audio.resample import resample
-from mynah.catalog.checkpoint import load_strict
 from mynah.catalog.weights import locate
-from mynah.convert.whisper_vits_svc import published
+from mynah.convert.whisper_vits_svc import adopting
 from mynah.convert.whisper_vits_svc import share as models
+from mynah.convert.whisper_vits_svc.casting import Casting, model_in
 from mynah.convert.whisper_vits_svc.hear import Ears, OwnEars, PublishedEars
 from mynah.convert.whisper_vits_svc.net import Singer
 from mynah.convert.whisper_vits_svc.rendering import melody_of, render
 from mynah.convert.whisper_vits_svc.sizes import DecoderConfig, NetConfig
-from mynah.core.errors import BadAudio, BadCheckpoint, BadOption
+from mynah.core.errors import BadAudio, BadOption
 from mynah.core.recipe import Recipe
 from mynah.core.system import Card, System
 from mynah.core.types import Audio, Contour, Voice
-from mynah.core.verbs import Options
-from mynah.features import content, speaker
+from mynah.core.verbs import Files, Options
 from mynah.features.content import HOP, RATE, ContentConfig, ContentStudent
 from mynah.features.grid import contour_at, glided
 from mynah.features.loudness import sounding
@@ -54,14 +53,15 @@ class Config:
     """What a model is made of.
 
     Attributes:
-        net: Sizes of the net; by default those of the content student and the voice encoder.
+        net: Sizes of the net; by default those of the content student and the voice encoder. None where every voice
+            brings its own model.
         ears: What it hears with: `"own"` is the student and the encoder of this house, `"published"` the three nets of
             the original.
         content: Of the student, where it is that.
         voice: Of the encoder, where it is that.
     """
 
-    net: NetConfig = field(default_factory=lambda: NetConfig(words=64, sounds=0, voice=192))
+    net: NetConfig | None = field(default_factory=lambda: NetConfig(words=64, sounds=0, voice=192))
     ears: Literal["own", "published"] = "own"
     content: ContentConfig = field(default_factory=ContentConfig)
     voice: SpeakerConfig = field(default_factory=SpeakerConfig)
@@ -84,6 +84,10 @@ class WhisperVitsSvcOptions(Options):
     retrieval: Annotated[
         float, Field(ge=0, le=1, description="pull the words toward how the target's own clips said such sounds")
     ] = 0.0
+    retrieval_sounds: Annotated[
+        Literal["same"] | Annotated[float, Field(ge=0, le=1)],
+        Field(description="the same for the second feature, where a model hears two (Whisper and HuBERT)"),
+    ] = "same"
     neighbours: Annotated[int, Field(ge=1, le=16, description="frames of the target that retrieval averages")] = 3
     voicing: Annotated[
         Literal["heard", "everywhere"],
@@ -109,24 +113,35 @@ class WhisperVitsSvc(System[Config]):
 
     card = Card(verbs=("convert",), paper="https://arxiv.org/abs/2106.06103", origin="upstream weights")
 
-    def __init__(self, config: Config, ears: Ears | None = None) -> None:
+    def __init__(self, config: Config, ears: Ears | None = None, *, device: str = "cpu") -> None:
         super().__init__(config)
-        self.singer = Singer(config.net)
-        self.nets = nn.ModuleDict({"singer": self.singer})
-        if ears is None and config.ears == "own":
-            student, encoder = ContentStudent(config.content), VoiceEncoder(config.voice)
-            self.nets.update({"student": student, "encoder": encoder})
-            ears = OwnEars(student, encoder)
-        self.ears = ears or PublishedEars()
-        heard, wanted = (self.ears.words, self.ears.sounds, self.ears.voice), config.net
-        if heard != (wanted.words, wanted.sounds, wanted.voice):
-            raise ValueError(f"a net for {wanted.words}, {wanted.sounds} and {wanted.voice} cannot do with {heard}")
+        self.nets = nn.ModuleDict()
+        if (wanted := config.net) is not None:
+            self.nets["singer"] = Singer(wanted)
+            if ears is None and config.ears == "own":
+                student, encoder = ContentStudent(config.content), VoiceEncoder(config.voice)
+                self.nets.update({"student": student, "encoder": encoder})
+                ears = OwnEars(student, encoder)
+            ears = ears or PublishedEars(device)
+            heard = (ears.words, ears.sounds, ears.voice)
+            if heard != (wanted.words, wanted.sounds, wanted.voice):
+                raise ValueError(f"a net for {wanted.words}, {wanted.sounds} and {wanted.voice} cannot do with {heard}")
         self.nets.eval().requires_grad_(False)
         folded(self.nets)
-        # Of the voice that sang last: its vector, and its own frames.
-        self._last: tuple[Voice, Tensor] | None = None
-        self._bank: tuple[Voice, Tensor] | None = None
-        self._tuned: tuple[Voice, Singer, Tensor] | None = None
+        self.casting = Casting(self.singer if wanted else None, ears, device)
+
+    @property
+    def singer(self) -> Singer:
+        """Of the model that this system was loaded with.
+
+        Raises:
+            BadOption: It was loaded without.
+        """
+        if "singer" not in self.nets:
+            raise BadOption("convert/whisper_vits_svc has no model of its own: say which with --weights FILE")
+        singer = self.nets["singer"]
+        assert isinstance(singer, Singer)
+        return singer
 
     @classmethod
     def tiny(cls) -> Self:
@@ -144,31 +159,34 @@ class WhisperVitsSvc(System[Config]):
     def load(cls, weights: str = "default", *, device: str = "cpu") -> Self:
         """Bring in a model: a file that the original wrote (pretrained, training or exported), or one of ours.
 
-        What it hears with is told by its sizes.
+        What it hears with is told by its sizes. With `"default"` every voice brings its own model.
 
         Raises:
             BadOption: No such file.
             BadCheckpoint: Damaged, hostile, or of another system.
         """
-        path = locate(weights, cls.card.weights)
-        state = published.singer_of(published.read(path).net)
-        net = published.config_of(state, path)
-        own = ContentConfig().size, 0, SpeakerConfig().size
-        known = {own: "own", (PublishedEars.words, PublishedEars.sounds, PublishedEars.voice): "published"}
-        kind = known.get((net.words, net.sounds, net.voice))
-        if kind is None:
-            raise BadCheckpoint(
-                f"{path} was trained on features of sizes {net.words} and {net.sounds} and vectors of {net.voice}, "
-                "which nothing here hears with"
-            )
-        singer = Singer(net)
-        load_strict(singer, state, str(path))
-        published.refuse_other_filters(state, path)
-        ears: Ears = OwnEars(content.load(), speaker.load()) if kind == "own" else PublishedEars(device)
-        system = cls(Config(net, "own" if kind == "own" else "published"), ears)
-        system.singer.load_state_dict(folded(singer).state_dict())
+        if weights == "default":
+            return cls(Config(net=None), device=device)
+        singer, ears = model_in(locate(weights, cls.card.weights), device)
+        kind: Literal["own", "published"] = "own" if isinstance(ears, OwnEars) else "published"
+        system = cls(Config(singer.config, kind), ears, device=device)
+        system.singer.load_state_dict(singer.state_dict())
         system.singer.to(device)
         return system
+
+    @classmethod
+    def recognises(cls, files: Files) -> bool:
+        """Whether one of the files is a model of so-vits-svc 5.0, or there is a vector of a voice and no model."""
+        return adopting.recognises(files)
+
+    @classmethod
+    def adopt(cls, files: Files, into: Path) -> Voice:
+        """The voice that lies in the files: its vector, with its model and its indexes where they came along.
+
+        Raises:
+            BadCheckpoint: Damaged, hostile, of an unknown layout, or several.
+        """
+        return adopting.adopt(files, into)
 
     @torch.inference_mode()
     def convert(
@@ -183,7 +201,7 @@ class WhisperVitsSvc(System[Config]):
 
         Args:
             source: Any rate; several channels are averaged.
-            voice: With clips, or with a vector of the encoder that the model knows voices by.
+            voice: With clips, or with a vector of the encoder that the model knows voices by; or one that was imported.
             options: Knobs.
             melody: Pitch of the source, where a hand has corrected it; tracked when not given.
 
@@ -193,6 +211,7 @@ class WhisperVitsSvc(System[Config]):
         Raises:
             BadAudio: The recording is empty or holds something that is not a number.
             BadVoice: The voice has nothing that it could be known by.
+            BadOption: It brings no model, and the system was loaded without one.
         """
         options = options or WhisperVitsSvcOptions()
         length = source.samples.shape[-1]
@@ -205,15 +224,16 @@ class WhisperVitsSvc(System[Config]):
         frames = 2 * -(-len(heard) // HOP)
         hz = self._melody(melody or track(mono), frames, voice, options)
 
-        device = next(self.singer.parameters()).device
-        vector, singer = self._vector(voice).to(device), self._singer(voice)
+        cast = self.casting.of(voice)
+        singer = cast.singer
+        vector = cast.vector.to(next(singer.parameters()).device)
         words = self._words(heard, voice, options)
         sung = torch.cat(
             list(render(singer, words, melody_of(hz, singer, options.seed), vector, options.seed, options.spread))
         )
         gain = sounding(heard, RATE, HOP // 2, frames, options.silence_db)
-        sung = sung * gain.repeat_interleave(self.config.net.decoder.hop)
-        result = resample(Audio(sung[None], self.config.net.decoder.rate), source.rate).samples[:, :length]
+        sung = sung * gain.repeat_interleave(singer.config.decoder.hop)
+        result = resample(Audio(sung[None], singer.config.decoder.rate), source.rate).samples[:, :length]
         return Audio(F.pad(result, (0, length - result.shape[-1])), source.rate)
 
     def _melody(self, contour: Contour, frames: int, voice: Voice, options: WhisperVitsSvcOptions) -> Tensor:
@@ -250,8 +270,8 @@ class WhisperVitsSvc(System[Config]):
         from mynah.convert.whisper_vits_svc.recipe import ears_of
         from mynah.convert.whisper_vits_svc.recipe.adapt import AdaptRecipe
 
-        ears = ears_of(self.ears, "own")
-        return AdaptRecipe(voice, self.ears.vector(voice), deepcopy(self.singer), ears, lora=lora)
+        cast = self.casting.of(replace(voice, weights=None, parts=()))
+        return AdaptRecipe(voice, cast.vector, deepcopy(self.singer), ears_of(cast.ears, "own"), lora=lora)
 
     @classmethod
     def layouts(cls) -> Mapping[str, str]:
@@ -273,42 +293,15 @@ class WhisperVitsSvc(System[Config]):
         """See `mynah.convert.whisper_vits_svc.share.merge`."""
         return models.merge(first, second, out, share)
 
-    def _singer(self, voice: Voice) -> Singer:
-        """With what was tuned to this voice alone in its place."""
-        if voice.weights is None:
-            return self.singer
-        if self._tuned is None or self._tuned[0] is not voice:
-            self._tuned = (voice, *models.tuned(self.singer, voice.weights))
-        return self._tuned[1]
-
-    def _vector(self, voice: Voice) -> Tensor:
-        if voice.weights is not None:
-            self._singer(voice)
-            assert self._tuned is not None
-            return self._tuned[2]
-        if self._last is None or self._last[0] is not voice:
-            self._last = (voice, self.ears.vector(voice))
-        return self._last[1]
-
     def _words(self, wave: Tensor, voice: Voice, options: WhisperVitsSvcOptions) -> Iterator[Tensor]:
-        """Both features at 100 frames a second, drawn toward the target's own."""
-        bank = self._frames_of(voice) if options.retrieval and voice.clips else None
-        for piece in self.ears.frames([wave]):
-            if bank is not None:
-                # Each feature by itself, as they are of different sizes.
-                parts = zip(*(x.split(self._sizes, 0) for x in (piece, bank)), strict=True)
-                piece = torch.cat(
-                    [drawn(ours.T, own.T, options.retrieval, options.neighbours).T for ours, own in parts]
-                )
-            yield piece.repeat_interleave(2, -1)
-
-    @property
-    def _sizes(self) -> list[int]:
-        return [size for size in (self.ears.words, self.ears.sounds) if size]
-
-    def _frames_of(self, voice: Voice) -> Tensor:
-        """What the target's own clips sound like, `[size, frame]`; heard once for each voice."""
-        if self._bank is None or self._bank[0] is not voice:
-            waves = [resample(clip, RATE).samples.mean(0) for clip in voice.clips]
-            self._bank = (voice, torch.cat([piece for wave in waves for piece in self.ears.frames([wave])], -1))
-        return self._bank[1]
+        """Both features at 100 frames a second, each drawn toward the target's own."""
+        ears = self.casting.of(voice).ears
+        sounds = options.retrieval if options.retrieval_sounds == "same" else options.retrieval_sounds
+        shares = (options.retrieval, sounds)
+        banks = self.casting.frames_of(voice) if any(shares) else [None, None]
+        for piece in ears.frames([wave]):
+            parts = [
+                part if bank is None or not share else drawn(part.T, bank, share, options.neighbours).T
+                for part, bank, share in zip(piece.split([ears.words, ears.sounds]), banks, shares, strict=True)
+            ]
+            yield torch.cat(parts).repeat_interleave(2, -1)

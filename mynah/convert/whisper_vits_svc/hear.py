@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -14,24 +14,18 @@ from torch import Tensor
 
 from mynah.audio.chunks import crossfade, map_chunks
 from mynah.catalog.checkpoint import load_foreign
-from mynah.catalog.weights import fetch
-from mynah.core.errors import BadVoice
-from mynah.core.system import Weights
+from mynah.convert.whisper_vits_svc import earfiles
+from mynah.convert.whisper_vits_svc.earfiles import SIZES, Choice
+from mynah.convert.whisper_vits_svc.sizes import NetConfig
+from mynah.core.errors import BadCheckpoint, BadVoice
 from mynah.core.types import Voice
-from mynah.features import hubert, mozilla_speaker, speaker, whisper
-from mynah.features.content import HOP, RATE, ContentStudent
-from mynah.features.speaker import VoiceEncoder
+from mynah.features import content, hubert, mozilla_speaker, speaker, whisper
+from mynah.features.content import HOP, RATE, ContentConfig, ContentStudent
+from mynah.features.speaker import SpeakerConfig, VoiceEncoder
 
 WINDOW = 15 * RATE  # samples that Whisper and HuBERT hear at once
 OVERLAP = 2 * RATE
 _STUDENT_WINDOW = 40 * RATE
-LARGE = Weights(
-    source="https://openaipublic.azureedge.net/main/whisper/models/"
-    "81f7c96c852ee8fc832187b0132e569d6c3065a3252ed18e56effd0b6a73e524/large-v2.pt",
-    sha256="81f7c96c852ee8fc832187b0132e569d6c3065a3252ed18e56effd0b6a73e524",
-    bytes=3_100_000_000,  # a bound: nobody published the size
-    license="MIT",
-)
 
 
 class Ears(Protocol):
@@ -90,27 +84,67 @@ class OwnEars:
 
 
 class PublishedEars:
-    """Whisper's large encoder without its last quarter, soft HuBERT, and the LSTM of Mozilla's TTS: 600 M parameters.
+    """Whisper's encoder without its last quarter, soft HuBERT, and the LSTM of Mozilla's TTS: 600 M parameters.
 
     They are loaded when they are first listened with.
+
+    Raises:
+        BadOption: The choice names a place where nothing is.
+        BadCheckpoint: What lies there is no Whisper.
     """
 
-    words, sounds, voice = 1280, 256, 256
+    sounds, voice = 256, 256
 
-    def __init__(self, device: str = "cpu") -> None:
-        self.device = device
+    def __init__(self, device: str = "cpu", choice: Choice | None = None) -> None:
+        self.device, self.choice = device, choice or Choice()
+        size = earfiles.SIZES.get(self.choice.whisper)
+        self.words = size or earfiles.whisper_width(earfiles.whisper_file(self.choice.whisper))
+
+    def ready(self) -> str:
+        """Make sure that all three are here and of the right sizes, before long work begins; gives a name for them.
+
+        Raises:
+            BadOption: There is nothing at a place that was named.
+            Offline: A file is not here and cannot be fetched; the message says what to bring.
+            BadCheckpoint: Damaged, hostile, or of another size.
+        """
+        self._fit(self._places[0], earfiles.whisper_width(self._places[0]), self.words)
+        _ = self._hubert, self._speaker
+        return earfiles.named(*self._places)
+
+    @cached_property
+    def _places(self) -> tuple[Path, Path, Path]:
+        choice = self.choice
+        return (
+            earfiles.whisper_file(choice.whisper),
+            earfiles.hubert_file(choice.hubert),
+            earfiles.speaker_file(choice.speaker),
+        )
+
+    def _fit(self, path: Path, found: int, wanted: int) -> None:
+        if found != wanted:
+            raise BadCheckpoint(f"{path}: hears {found} numbers a frame, where {wanted} are wanted")
 
     @cached_property
     def _whisper(self) -> whisper.WhisperEncoder:
-        return trimmed(load_foreign(fetch(LARGE)), LARGE.source).to(self.device)
+        path = self._places[0]
+        net = earfiles.trimmed(load_foreign(path), str(path))
+        self._fit(path, net.config.size, self.words)
+        return net.to(self.device)
 
     @cached_property
     def _hubert(self) -> hubert.Hubert:
-        return hubert.load(device=self.device)
+        path = self._places[1]
+        net = earfiles.soft_hubert(path)
+        self._fit(path, net.config.units, self.sounds)
+        return net.to(self.device)
 
     @cached_property
     def _speaker(self) -> mozilla_speaker.MozillaSpeaker:
-        return mozilla_speaker.load()
+        path = earfiles.speaker_file(self.choice.speaker)
+        net = mozilla_speaker.load(path)
+        self._fit(path, net.size, self.voice)
+        return net
 
     def frames(self, wave: Iterable[Tensor]) -> Iterator[Tensor]:
         def heard(window: Tensor) -> Tensor:
@@ -127,18 +161,31 @@ class PublishedEars:
         )
 
 
-def trimmed(checkpoint: Mapping[str, Any], what: str) -> whisper.WhisperEncoder:
-    """An encoder of any size without the last quarter of its blocks, where words are already more than sounds.
+def kind_of(net: NetConfig, where: object) -> Literal["own", "published"]:
+    """What a model of these sizes hears with.
 
     Raises:
-        BadCheckpoint: It is not a Whisper encoder; `what` is named in the message.
+        BadCheckpoint: Nothing that is known here.
     """
-    nested = checkpoint.get("model_state_dict", checkpoint)
-    state = whisper.remap({name: value for name, value in nested.items() if isinstance(value, Tensor)})
-    number = {name: int(found[1]) for name in state if (found := re.match(r"blocks\.(\d+)\.", name))}
-    count = len(set(number.values()))
-    kept = {f"encoder.{name}": value for name, value in state.items() if number.get(name, 0) < count - count // 4}
-    return whisper.from_state(kept, what)
+    if (net.words, net.sounds, net.voice) == (ContentConfig().size, 0, SpeakerConfig().size):
+        return "own"
+    if net.words in SIZES.values() and (net.sounds, net.voice) == (PublishedEars.sounds, PublishedEars.voice):
+        return "published"
+    raise BadCheckpoint(
+        f"{where} was trained on features of sizes {net.words} and {net.sounds} and vectors of {net.voice}, "
+        "which nothing here hears with"
+    )
+
+
+def ears_for(net: NetConfig, where: object, device: str = "cpu") -> Ears:
+    """What a model of these sizes hears with; of two Whispers of one size the later.
+
+    Raises:
+        BadCheckpoint: Nothing that is known here.
+    """
+    if kind_of(net, where) == "own":
+        return OwnEars(content.load(), speaker.load())
+    return PublishedEars(device, Choice({size: name for name, size in SIZES.items()}[net.words]))
 
 
 def listened(words: whisper.WhisperEncoder, sounds: hubert.Hubert, wave: Tensor) -> Tensor:

@@ -21,6 +21,8 @@ from mynah.core.errors import BadCheckpoint
 SINGER = ("enc_p.", "flow.", "dec.")  # what is exported
 TRAINEE = (*SINGER, "emb_g.", "enc_q.", "speaker_classifier.")
 CRITICS = ("MRD.", "MPD.", "MSD.")
+WAY_IN = "enc_p.pre.weight"  # is in whatever can sing by itself
+VECTOR = "embedding"  # of the voice that a model was handed on with, in our own files
 
 
 class Published(NamedTuple):
@@ -61,7 +63,8 @@ def parted(held: Mapping[str, Any], where: object) -> Published:
         net, critics, steps = held["model_g"], held.get("model_d"), held.get("step")
     else:
         critics = {name: value for name, value in held.items() if name.startswith(CRITICS)} or None
-        net, steps = {name: value for name, value in held.items() if not name.startswith(CRITICS)}, None
+        net = {name: value for name, value in held.items() if not name.startswith(CRITICS) and name != VECTOR}
+        steps = None
     for part, known in ((net, TRAINEE), (critics, CRITICS)):
         if part is None:
             continue
@@ -99,7 +102,7 @@ def config_of(net: Mapping[str, Tensor], where: object) -> NetConfig:
     """
     standard = NetConfig()
     try:
-        hidden, words, _ = net["enc_p.pre.weight"].shape
+        hidden, words, _ = net[WAY_IN].shape
         sounds = net["enc_p.hub.weight"].shape[1] if "enc_p.hub.weight" in net else 0
         latent, voice = net["dec.adapter.W_scale.weight"].shape
         filters = net["enc_p.enc.ffn_layers.0.conv_1.weight"].shape[0]

@@ -1,6 +1,7 @@
 import torch
 
-from mynah.convert.whisper_vits_svc.hear import OwnEars, listened, trimmed
+from mynah.convert.whisper_vits_svc.earfiles import trimmed
+from mynah.convert.whisper_vits_svc.hear import OwnEars, listened
 from mynah.features.content import ContentConfig, ContentStudent
 from mynah.features.hubert import Hubert, HubertConfig
 from mynah.features.speaker import SpeakerConfig, VoiceEncoder

@@ -102,7 +102,7 @@ def test_nothing_is_made_up(whole: dict[str, Tensor], tmp_path: Path) -> None:
         with pytest.raises(BadCheckpoint, match=complaint):
             WhisperVitsSvc.load(str(tmp_path / "bad.pth"))
     with pytest.raises(BadOption, match="no weights"):
-        WhisperVitsSvc.load("default")
+        WhisperVitsSvc.load("nobody")
 
 
 def test_a_net_has_to_hear_what_it_was_made_for() -> None:
