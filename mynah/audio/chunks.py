@@ -1,7 +1,7 @@
 """Long sounds in bounded memory: context-windowed chunks and cross-faded ones, the only overlap-add in the house.
 
-Everything is an iterator of tensors whose last dimension is time (samples or frames); the leading dimensions are the
-function's own affair. Nothing is held but one window.
+Tensors have time (samples or frames) as their last dimension; the leading dimensions are the function's own affair.
+Nothing is held but one window. `Chunks` takes a sequence as it comes in; the functions take one that can be asked for.
 """
 
 from __future__ import annotations
@@ -72,11 +72,7 @@ def map_chunks(
         >>> torch.equal(chunked, smooth(x))
         True
     """
-    taken, context = _whole(chunk * ratio), _whole(left * ratio)
-    for window, before, last in _windows(pieces, chunk, left, right):
-        start = context if before == left else _whole(before * ratio)
-        result = function(window)[..., start:]
-        yield result if last else result[..., :taken]
+    yield from Chunks(function, chunk, left=left, right=right, ratio=ratio).over(pieces)
 
 
 def crossfade(
@@ -106,33 +102,93 @@ def crossfade(
     """
     if not 0 <= 2 * overlap <= chunk:
         raise ValueError(f"an overlap of {overlap} is not between 0 and half the chunk of {chunk}")
-    fade, step = _whole(overlap * ratio), _whole((chunk - overlap) * ratio)
-    rise = (torch.arange(fade) + 0.5) / max(fade, 1)
-    tail: Tensor | None = None
-    for window, _, last in _windows(pieces, chunk - overlap, 0, overlap):
-        result = function(window)
-        if tail is not None:
-            met = torch.lerp(tail, result[..., :fade], rise.to(result))
-            result = torch.cat([met, result[..., fade:]], -1)
-        yield result if last else result[..., :step]
-        tail = result[..., step:]
+    yield from Chunks(function, chunk - overlap, overlap=overlap, ratio=ratio).over(pieces)
 
 
-def _windows(pieces: Iterable[Tensor], chunk: int, left: int, right: int) -> Iterator[tuple[Tensor, int, bool]]:
-    """Windows that advance by `chunk`, each with its steps of left context and whether it reaches the end."""
-    if chunk < 1 or left < 0 or right < 0:
-        raise ValueError(f"chunk must be at least 1 and contexts at least 0, not {chunk}, {left} and {right}")
-    held: Tensor | None = None
-    before = 0
-    for piece in regroup(pieces, chunk):
-        held = piece if held is None else torch.cat([held, piece], -1)
+class Chunks:
+    """A function applied in windows to a sequence that is still coming in; see `map_chunks` and `crossfade`.
+
+    A window is `left + chunk + overlap + right` steps long and they advance by `chunk`. What they give for the steps
+    that they share is faded from one into the next. The result does not depend on how the sequence was cut.
+
+    Args:
+        function: From `[..., n]` to `[..., n * ratio]`.
+        chunk: Steps by which windows advance.
+        left: Steps of context before the chunk, less where the sequence begins.
+        right: Steps of context behind what is taken.
+        overlap: Steps that are faded; at most a chunk.
+        ratio: Steps out for each step in.
+
+    Raises:
+        ValueError: The counts are out of bounds, or those that come out would not be whole.
+
+    Example:
+
+        >>> doubled = Chunks(lambda window: 2 * window, 3, left=1, right=1)
+        >>> [piece.tolist() for piece in doubled.push(torch.arange(6))], [piece.tolist() for piece in doubled.flush()]
+        ([[0, 2, 4]], [[6, 8, 10]])
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        chunk: int,
+        *,
+        left: int = 0,
+        right: int = 0,
+        overlap: int = 0,
+        ratio: Fraction | int = 1,
+    ) -> None:
+        if chunk < 1 or min(left, right, overlap) < 0 or overlap > chunk:
+            raise ValueError(
+                f"chunk must be at least 1, contexts at least 0 and an overlap at most a chunk, not {chunk}, {left}, "
+                f"{right} and {overlap}"
+            )
+        self._function, self._ratio = function, ratio
+        self._chunk, self._left, self._after = chunk, left, overlap + right
+        self._taken, self._fade, _ = (_whole(steps * ratio) for steps in (chunk, overlap, left))
+        self._rise = (torch.arange(self._fade) + 0.5) / max(self._fade, 1)
+        self._held: list[Tensor] = []
+        self._length = self._before = 0
+        self._tail: Tensor | None = None
+
+    @property
+    def wait(self) -> int:
+        """Steps that have to come behind one at most before its result is settled."""
+        return self._chunk + self._after + 1
+
+    def push(self, piece: Tensor) -> Iterator[Tensor]:
+        """What is settled by now. The iterator has to be gone through."""
+        self._held.append(piece)
+        self._length += piece.shape[-1]
         # One step more than the window needs, because the last window must know that it is the last.
-        while held.shape[-1] > before + chunk + right:
-            yield held[..., : before + chunk + right], before, False
-            kept = min(left, before + chunk)
-            held, before = held[..., before + chunk - kept :], kept
-    if held is not None:
-        yield held, before, True
+        while self._length > (size := self._before + self._chunk + self._after):
+            held = torch.cat(self._held, -1) if len(self._held) > 1 else self._held[0]
+            yield self._result(held[..., :size])[..., : self._taken]
+            kept = min(self._left, self._before + self._chunk)
+            self._held = [held[..., self._before + self._chunk - kept :]]
+            self._length, self._before = self._held[0].shape[-1], kept
+
+    def flush(self) -> Iterator[Tensor]:
+        """The rest, after which all is as new."""
+        if self._length:
+            yield self._result(torch.cat(self._held, -1))
+        self._held, self._length, self._before, self._tail = [], 0, 0, None
+
+    def over(self, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
+        """All of it for a sequence that can be asked for."""
+        for piece in pieces:
+            yield from self.push(piece)
+        yield from self.flush()
+
+    def _result(self, window: Tensor) -> Tensor:
+        """Of a window from its chunk on, faded out of the one before."""
+        result = self._function(window)[..., _whole(self._before * self._ratio) :]
+        if self._fade and self._tail is not None:
+            met = torch.lerp(self._tail, result[..., : self._fade], self._rise.to(result))
+            result = torch.cat([met, result[..., self._fade :]], -1)
+        self._tail = result[..., self._taken : self._taken + self._fade]
+        return result
 
 
 def _whole(steps: Fraction | int) -> int:

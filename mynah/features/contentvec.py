@@ -16,14 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mynah.audio.chunks import crossfade
+from mynah.audio.chunks import Chunks
 from mynah.catalog.checkpoint import load_foreign
 from mynah.catalog.download import Unreachable, from_hub, hub_files
 from mynah.catalog.home import home
 from mynah.core.errors import BadCheckpoint, Offline
 from mynah.features.hubert import HOP, RATE, WINDOW, Hubert, from_state
+from mynah.nets.streams import SONG, Pace
 
-STRETCH, OVERLAP = 15 * RATE, 2 * RATE  # samples that are heard at once, and that two stretches share
 FIRST_LAYERS = 9  # that the projection listens to
 PROJECTED, WHOLE = 256, 768  # sizes of a frame: behind the projection, and of the last layer
 FILES = ("model.safetensors", "pytorch_model.bin")
@@ -61,13 +61,18 @@ class Ears:
             projected: The ninth layer through the projection, not the last layer.
         """
 
+        return self.listening(SONG, projected=projected).over(wave)
+
+    def listening(self, pace: Pace, *, projected: bool) -> Chunks:
+        """As `frames`, of sound that is still coming in, with windows as wide as `pace` says."""
+
         def heard(stretch: Tensor) -> Tensor:
             filled = F.pad(stretch, (0, -len(stretch) % HOP + WINDOW - HOP)).to(self.net.proj.weight.device)
             if projected:
                 return self.net.proj(self.net.states(filled[None], FIRST_LAYERS))[0].T.cpu()
             return self.net.states(filled[None])[0].T.cpu()
 
-        return crossfade(heard, wave, chunk=STRETCH, overlap=OVERLAP, ratio=Fraction(1, HOP))
+        return pace.heard.over(heard, RATE, each=HOP, ratio=Fraction(1, HOP))
 
     def size(self, *, projected: bool) -> int:
         """Of a frame."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from fractions import Fraction
+
 import torch
 from torch import Tensor
 
@@ -66,3 +69,57 @@ def glided(hz: Tensor) -> Tensor:
     left, right = known[before], known[after]
     share = ((place - left) / (right - left).clamp(min=1)).clamp(0, 1)
     return 2 ** torch.lerp(octaves[left], octaves[right], share)
+
+
+class OnGrid:
+    """As `onto_grid`, of a pitch that is still coming in: Hz `[1, frame]`, 0 where there is none.
+
+    Args:
+        from_hop: Time between frames that come in, in seconds.
+        to_hop: Between those that go out.
+    """
+
+    def __init__(self, from_hop: Fraction, to_hop: Fraction) -> None:
+        self._from, self._to = from_hop, to_hop
+        self._held = torch.zeros(1, 0)
+        self._first = self._done = 0
+
+    def push(self, piece: Tensor) -> Iterator[Tensor]:
+        self._held = torch.cat([self._held, piece], 1)
+        # A frame is settled once there is one behind it.
+        yield self._until(int((self._first + self._held.shape[1] - 1) * self._from / self._to))
+
+    def flush(self) -> Iterator[Tensor]:
+        yield self._until(int((self._first + self._held.shape[1]) * self._from / self._to))
+
+    def _until(self, stop: int) -> Tensor:
+        count = stop - self._done
+        if count <= 0 or not self._held.shape[1]:
+            return self._held[:, :0]
+        seconds = (self._first + torch.arange(self._held.shape[1])).double() * float(self._from)
+        hz = self._held[0].masked_fill(self._held[0] == 0, torch.nan)
+        moved = onto_grid(seconds - self._done * float(self._to), hz, torch.ones_like(hz), count, float(self._to))[0]
+        self._done = stop
+        kept = min(self._held.shape[1] - 1, max(0, int(stop * self._to / self._from) - self._first))
+        self._held, self._first = self._held[:, kept:], self._first + kept
+        return moved.nan_to_num(0.0)[None]
+
+
+class Lasting:
+    """A pitch that lasts through the pause behind it: from Hz `[1, frame]` to two rows, Hz and whether there was any.
+
+    Before the first note it stays 0. What `glided` does needs the next note, for which a stream cannot wait.
+    """
+
+    def __init__(self) -> None:
+        self._last = torch.zeros(1)
+
+    def push(self, piece: Tensor) -> Iterator[Tensor]:
+        joined = torch.cat([self._last, piece[0]])
+        place = torch.where(joined > 0, torch.arange(len(joined)), 0).cummax(0).values
+        lasting = joined[place]
+        self._last = lasting[-1:]
+        yield torch.stack([lasting[1:], (piece[0] > 0).float()])
+
+    def flush(self) -> Iterator[Tensor]:
+        return iter(())

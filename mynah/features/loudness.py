@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 FLOOR_DB = -80.0
+SOUNDING_SECONDS = 0.15  # that `sounding` looks at on either side, and some more
 _SILENT = 1e-6  # root mean square that counts as none
 
 
@@ -53,27 +54,44 @@ def sounding(wave: Tensor, rate: int, hop: int, frames: int, floor_db: float) ->
     return F.avg_pool1d(wide, 2 * fade + 1, 1, padding=fade, count_include_pad=False)[0, 0]
 
 
-def levelled(wave: Tensor, rate: int, source: Tensor, source_rate: int, share: float) -> Tensor:
-    """A sound with the loudness of another, over a second each: 0 keeps its own, 1 takes all of the other's.
+def powers(wave: Tensor, hop: int) -> Tensor:
+    """Mean square of every `hop` samples of sound `[time]`, `[frame]`; the last frame is filled up with silence.
+
+    Example:
+
+        >>> powers(torch.tensor([1.0, 1.0, 2.0]), 2)
+        tensor([1., 2.])
+    """
+    return F.pad(wave, (0, -len(wave) % hop)).view(-1, hop).square().mean(1)
+
+
+def near(frames_per_second: float) -> int:
+    """Frames on either side that `levelled` looks at for its second."""
+    return round(frames_per_second / 2)
+
+
+def levelled(frames: Tensor, power: Tensor, share: float, around: int) -> Tensor:
+    """A sound with the loudness of another, over a second around every moment: 0 keeps its own, 1 takes the other's.
 
     Args:
-        wave: `[time]`.
-        rate: Of it, in Hz.
-        source: What it was made of, `[time]`, as long.
-        source_rate: Of that, in Hz.
+        frames: Of the sound, `[hop, frame]`.
+        power: Mean square of the other's frames, `[frame]`.
         share: 0 to 1.
+        around: Frames of half a second; what a frame becomes depends on one more than that on either side.
+
+    Returns:
+        `[hop, frame]`.
+
+    Example:
+
+        >>> levelled(torch.full((2, 3), 0.1), torch.full((3,), 0.25), 1.0, around=1)[0]
+        tensor([0.5000, 0.5000, 0.5000])
     """
-    if share == 0:
-        return wave
     theirs, own = (
-        F.interpolate(_rms(sound, hz)[None, None], size=len(wave), mode="linear")[0, 0]
-        for sound, hz in ((source, source_rate), (wave, rate))
+        F.avg_pool1d(each[None, None], 2 * around + 1, 1, padding=around, count_include_pad=False).sqrt()
+        for each in (power, frames.square().mean(0))
     )
-    return wave * (theirs.clamp(min=_SILENT) / own.clamp(min=_SILENT)) ** share
-
-
-def _rms(wave: Tensor, rate: int) -> Tensor:
-    """Root mean square over a second, every half of one: `[half second]`."""
-    half = rate // 2
-    around = F.pad(wave.square()[None, None], (half, half + -len(wave) % half))
-    return F.avg_pool1d(around, 2 * half, half)[0, 0].sqrt()
+    gain = (theirs.clamp(min=_SILENT) / own.clamp(min=_SILENT)) ** share
+    # From the middle of a frame to that of the next it moves evenly.
+    even = F.interpolate(gain, scale_factor=float(len(frames)), mode="linear")[0, 0]
+    return frames * even.view(-1, len(frames)).T

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +38,28 @@ def semitones_to_fit(pitch: Tensor, range_hz: tuple[float, float], step: int = 1
     # Halfway between two octaves the melody stays where it is: rounding toward zero spares needless leaps.
     steps = wanted / step
     return step * int(math.copysign(math.ceil(abs(steps) - 0.5 - 1e-6), steps))
+
+
+def moved_by(transpose: float | Literal["auto"], pitch: Tensor | None, range_hz: tuple[float, float]) -> float:
+    """Semitones by which a melody is to be moved.
+
+    Args:
+        transpose: As it was asked for; `"auto"` moves it by octaves into the range.
+        pitch: As for `semitones_to_fit`; None where the melody is not known before it is sung.
+        range_hz: As for `semitones_to_fit`.
+
+    Raises:
+        BadOption: The melody would have to be known.
+    """
+    if transpose != "auto":
+        return transpose
+    if pitch is not None:
+        return semitones_to_fit(pitch, range_hz)
+    if range_hz[0] > 0:
+        raise BadOption(
+            "transpose: auto listens to the whole song first, which a stream cannot: say by how many semitones, or 0"
+        )
+    return 0.0
 
 
 def notes_of(scale: str) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mynah.audio.chunks import map_chunks
+from mynah.audio.chunks import Chunks, map_chunks
 from mynah.audio.resample import Resampler
 from mynah.core.errors import BadAudio, BadOption, MissingExtra
 from mynah.core.types import Audio, Contour
@@ -25,7 +25,7 @@ from mynah.features.octave import evidence, repaired, stretches
 if TYPE_CHECKING:
     from mynah.features.crepe import Crepe
 
-__all__ = ["TRACKERS", "contour_of", "pitch", "read_csv", "write_csv"]
+__all__ = ["TRACKERS", "contour_of", "pitch", "read_csv", "tracked", "write_csv"]
 
 TRACKERS = ("swift-f0", "crepe", "crepe-tiny", "harvest")
 RATE = 16_000  # every tracker listens at this rate
@@ -34,6 +34,11 @@ QUIET_DB = -60.0  # below full scale; what is quieter has no pitch
 _PURE = 0.9  # autocorrelation at the period; hums and whistles, which swift-f0 doubts because they lack harmonics
 _PLAIN_DB = -50.0  # mains hum in a pause is quieter
 _STRETCH_SECONDS = 10  # heard at a time; longer stretches take more memory and are no faster
+_FRAME = 160  # samples of 10 ms
+# Of a stream, in samples. Frames of the tracker and of 10 ms both begin every 80 ms; one needs 11 of the tracker's on
+# either side, and whether its octave is right is told by some more before it.
+_LIVE = {"chunk": 2 * 1280, "left": 8 * 1280, "right": 3 * 1280}
+LIVE_WAIT_SECONDS = (2 + 3) * 1280 / RATE  # until a frame of a stream has its pitch, at most
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,19 @@ def contour_of(
     count = max(1, math.ceil(heard.seconds / hop_seconds - 1e-9))
     values, sure = onto_grid(seconds, hz, confidence, count, hop_seconds)
     return Contour(values, hop_seconds, "Hz", sure if ear.sure else None)
+
+
+def tracked() -> Chunks:
+    """Pitch of 16 kHz sound `[time]` that is still coming in: Hz every 10 ms, 0 where there is none, `[1, frame]`.
+
+    As `contour_of` hears it but for this: whether an octave is right is told by 0.6 s before and 0.2 s after.
+    """
+
+    def heard(wave: Tensor) -> Tensor:
+        wave = F.pad(wave, (0, -len(wave) % _FRAME))
+        return pitch(Audio(wave[None], RATE)).values.nan_to_num(0.0)[None]
+
+    return Chunks(heard, **_LIVE, ratio=Fraction(1, _FRAME))
 
 
 class _Heard:

@@ -10,26 +10,28 @@ nothing is random but by a seed; the result is as long as the source.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from scipy.signal import butter, sosfiltfilt
 from torch import Tensor, nn
 
+from mynah.audio.chunks import Chunks
+from mynah.audio.files import probe, stream
 from mynah.audio.mixing import as_one
-from mynah.audio.resample import resample
 from mynah.catalog.checkpoint import load_strict
 from mynah.catalog.weights import locate
 from mynah.convert.rvc import adopting, published
 from mynah.convert.rvc import share as models
 from mynah.convert.rvc.net import SPREAD, Singer
-from mynah.convert.rvc.rendering import protected, render
-from mynah.convert.rvc.sizes import DecoderConfig, NetConfig
+from mynah.convert.rvc.rendering import protected, singing
+from mynah.convert.rvc.sizes import FRAMES_PER_SECOND, DecoderConfig, NetConfig
 from mynah.core.errors import BadOption, BadVoice
 from mynah.core.system import Card, System
 from mynah.core.types import Audio, Contour, Voice
@@ -38,16 +40,36 @@ from mynah.features import contentvec
 from mynah.features.contentvec import Ears
 from mynah.features.grid import contour_at
 from mynah.features.hubert import HOP, RATE, Hubert, HubertConfig
-from mynah.features.loudness import levelled
-from mynah.features.melody import semitones_to_fit
-from mynah.features.pitch import pitch as track
+from mynah.features.loudness import levelled, near, powers
+from mynah.features.melody import moved_by
+from mynah.features.pitch import LIVE_WAIT_SECONDS, contour_of, tracked
 from mynah.features.retrieval import drawn
 from mynah.nets.brought import Brought
 from mynah.nets.normed import folded
+from mynah.nets.streams import (
+    LIVE,
+    SONG,
+    Beside,
+    Chain,
+    Each,
+    Known,
+    Pace,
+    Resampled,
+    Span,
+    Stage,
+    Sung,
+    flat,
+    lag,
+    over,
+    paired,
+    through_file,
+    whole,
+)  # fmt: skip
+
+Progress = Callable[[float], None]
 
 NAME = "convert/rvc"
 LOWEST_HZ = 48  # what is below is rumble, and the original takes it off
-LOUDEST = 0.95
 NEIGHBOURS = 8  # frames of the target that retrieval averages, as in the original
 
 
@@ -213,25 +235,125 @@ class Rvc(System[Config]):
             BadCheckpoint: The voice's model is damaged, hostile, or of another system.
             Offline: ContentVec is not on this machine.
         """
+        melody = self._melody(voice, melody, [as_one(source)], source.rate)
+        return whole(self._sung(voice, options, source.rate, SONG, melody), source)
+
+    @torch.inference_mode()
+    def convert_file(
+        self,
+        source: Path,
+        voice: Voice,
+        options: RvcOptions | None,
+        out: Path,
+        *,
+        rate: int | None = None,
+        bits: int | None = None,
+        melody: Contour | None = None,
+        progress: Progress = lambda fraction: None,
+    ) -> Contour | None:
+        """As `convert`, from file to file with flat memory: hours are no harder than seconds.
+
+        Args:
+            rate: Of the result in Hz; by default that of the source, but at least the model's.
+            bits: Of the result, where its format leaves a choice.
+            progress: Told the fraction that is done.
+
+        Returns:
+            The melody that was sung from, before it was transposed; None for a model that is told none.
+        """
+        heard = probe(source).rate
+        rate = rate or max(heard, self._singer_of(voice).config.decoder.rate)
+        melody = self._melody(voice, melody, stream(source, mono=True), heard)
+        sung = self._sung(voice, options, heard, SONG, melody, rate)
+        through_file(sung, source, out, rate, bits=bits, progress=progress)
+        return melody
+
+    def stream(self, voice: Voice, options: RvcOptions | None = None, *, rate: int) -> Sung:
+        """Sing while the sound still comes in; see `mynah.core.verbs.Streams`.
+
+        Octaves of the melody are judged by 0.8 s of it, and loudness is followed half a second behind where `envelope`
+        is not 0. What would clip is left as it is.
+
+        Raises:
+            BadOption: `transpose` is to be found out, for which the whole song would have to be heard first; else as
+                for `convert`, as are the other errors.
+        """
+        return self._sung(voice, options, rate, LIVE, None)
+
+    def _melody(self, voice: Voice, melody: Contour | None, blocks: Iterable[Audio], rate: int) -> Contour | None:
+        """Of the whole recording, for a model that is told one."""
+        if melody is not None or not self._singer_of(voice).config.pitched:
+            return melody
+        way = Chain(Resampled(rate, RATE), without_rumble(SONG))
+        heard = over(way, (block.samples[0] for block in blocks))
+        return contour_of(Audio(piece[None], RATE) for piece in heard)
+
+    def _sung(
+        self,
+        voice: Voice,
+        options: RvcOptions | None,
+        rate: int,
+        pace: Pace,
+        melody: Contour | None,
+        out_rate: int | None = None,
+    ) -> Sung:
+        """All the way from the source to the result; without a melody it is heard on the way."""
         options = options or RvcOptions()
-        mono, length = as_one(source), source.samples.shape[-1]
         singer = self._singer_of(voice)
-        if options.speaker >= singer.config.voices:
-            raise BadOption(f"there is no speaker {options.speaker}: the model has {singer.config.voices}, from 0 on")
-        wave = _prepared(resample(mono, RATE).samples[0])
-        heard = pitch = None
-        frames = 2 * -(-len(wave) // HOP)
-        if singer.config.pitched:
-            heard = contour_at(melody or track(Audio(wave[None], RATE)), frames, 0.01).nan_to_num(0.0)
-            pitch = _moved(heard, voice, options)
-        words = self._words(wave, heard, singer, voice, options)
+        config, bank = singer.config, self._bank(voice, singer, options)
+        if options.speaker >= config.voices:
+            raise BadOption(f"there is no speaker {options.speaker}: the model has {config.voices}, from 0 on")
+        if self.ears is None:
+            self.ears = contentvec.load(device=self.device)
+        # Two frames of 10 ms lie side by side in each of content.
+        rows: list[Stage] = [self.ears.listening(pace, projected=config.version == "v1")]
+        semitones, wait = 0.0, pace.heard.wait
+        if config.pitched and melody is not None:
+            count = 2 * -(-math.ceil(len(melody.values) * melody.hop_seconds * FRAMES_PER_SECOND) // 2)
+            heard = contour_at(melody, count, 1 / FRAMES_PER_SECOND)
+            semitones = moved_by(options.transpose, heard, voice.range_hz)
+            rows.append(Known(paired(heard.nan_to_num(0.0)), HOP))
+        elif config.pitched:
+            semitones = moved_by(options.transpose, None, voice.range_hz)
+            rows.append(Chain(tracked(), Each(paired)))
+            wait = max(wait, LIVE_WAIT_SECONDS)
+        if options.envelope:
+            loud = Span(pace.stretch)
+            rows.append(loud.over(lambda wave: paired(powers(wave, HOP // 2)), RATE, each=HOP, ratio=Fraction(1, HOP)))
+
+        def known(frames: Tensor) -> Tensor:
+            words, rest = frames[: config.words], frames[config.words :]
+            if bank is not None:
+                share = protected(options.retrieval, flat(rest[:2]) if config.pitched else None, options.protect)
+                words = drawn(words.T, bank, share, NEIGHBOURS).T
+            parts = [words.repeat_interleave(2, -1), *(flat(pair)[None] for pair in rest.split(2))]
+            if config.pitched:
+                parts[1] = parts[1] * 2 ** (semitones / 12)
+            return torch.cat(parts)
+
         vector = singer.emb_g.weight[options.speaker]
-        sung = torch.cat(list(render(singer, words, pitch, vector, options.seed, options.spread)))
-        rate = singer.config.decoder.rate
-        sung = levelled(sung, rate, F.pad(wave, (0, frames * HOP // 2 - len(wave))), RATE, options.envelope)
-        result = resample(Audio(sung[None], rate), source.rate).samples[:, :length]
-        result = F.pad(result, (0, length - result.shape[-1]))
-        return Audio(result / result.abs().max().clamp(min=1.0), source.rate)
+        stages: list[Stage] = [Resampled(rate, RATE), without_rumble(pace), Beside(*rows), Each(known)]
+        stages.append(singing(singer, vector, options.seed, options.spread, pace))
+        latency = lag(rate, RATE) + pace.stretch + pace.margin + wait
+        latency += pace.singing(singer.dec.reach(), FRAMES_PER_SECOND)
+        if options.envelope:
+            around, hop, second = near(FRAMES_PER_SECOND), config.decoder.hop, FRAMES_PER_SECOND
+
+            def even(frames: Tensor) -> Tensor:
+                return levelled(frames[:hop], frames[hop], options.envelope, around)
+
+            stages.append(Chunks(even, round(pace.stretch * second), left=around + 1, right=around + 1))
+            latency += pace.stretch + (around + 2) / second
+        return Sung(Chain(*stages, Each(flat)), rate, config.decoder.rate, latency, out_rate)
+
+    def _bank(self, voice: Voice, singer: Singer, options: RvcOptions) -> Tensor | None:
+        bank = voice.bank if options.retrieval else None
+        if bank is not None and bank.shape[1:] != (singer.config.words,):
+            raise BadVoice(
+                f"the bank of the voice {voice.name!r} holds frames of {list(bank.shape[1:])}, and its model hears "
+                f"{singer.config.words}: the index belongs to another version of the model"
+            )
+        return None if bank is None or not len(bank) else bank.float()
 
     def _singer_of(self, voice: Voice) -> Singer:
         if voice.weights is None:
@@ -244,28 +366,6 @@ class Rvc(System[Config]):
             return own
         return self._brought.by(voice.weights)
 
-    def _words(
-        self, wave: Tensor, heard: Tensor | None, singer: Singer, voice: Voice, options: RvcOptions
-    ) -> Iterator[Tensor]:
-        """Content at 100 frames a second, drawn toward the target's own."""
-        if self.ears is None:
-            self.ears = contentvec.load(device=self.device)
-        share = protected(options.retrieval, heard, options.protect)
-        bank = voice.bank if options.retrieval else None
-        if bank is not None and bank.shape[1:] != (singer.config.words,):
-            raise BadVoice(
-                f"the bank of the voice {voice.name!r} holds frames of {list(bank.shape[1:])}, and its model hears "
-                f"{singer.config.words}: the index belongs to another version of the model"
-            )
-        done = 0
-        for piece in self.ears.frames([wave], projected=singer.config.version == "v1"):
-            count = piece.shape[-1]
-            if bank is not None and len(bank):
-                here = share if isinstance(share, float) else share[done : done + count]
-                piece = drawn(piece.T, bank.float(), here, NEIGHBOURS).T
-            done += count
-            yield piece.repeat_interleave(2, -1)
-
 
 def _singer(path: Path) -> Singer:
     """Of a file, folded and ready."""
@@ -275,16 +375,12 @@ def _singer(path: Path) -> Singer:
     return folded(singer.eval().requires_grad_(False))
 
 
-def _prepared(wave: Tensor) -> Tensor:
-    """16 kHz sound as the original hears it: without rumble, and never too loud."""
+def without_rumble(pace: Pace) -> Chunks:
+    """16 kHz sound `[time]` as the original hears it; what rings on at 48 Hz is gone after half a second."""
     sections = butter(5, LOWEST_HZ, "highpass", fs=RATE, output="sos")
-    around = min(len(wave) - 1, RATE // 4)
-    clean = torch.from_numpy(sosfiltfilt(sections, wave.double().numpy(), padlen=around).copy()).float()
-    return clean / (clean.abs().max() / LOUDEST).clamp(min=1.0)
 
+    def clean(wave: Tensor) -> Tensor:
+        around = min(len(wave) - 1, RATE // 4)
+        return torch.from_numpy(sosfiltfilt(sections, wave.double().numpy(), padlen=around).copy()).float()
 
-def _moved(heard: Tensor, voice: Voice, options: RvcOptions) -> Tensor:
-    """As it is to be sung."""
-    if options.transpose != "auto":
-        return heard * 2 ** (options.transpose / 12)
-    return heard * 2.0 ** (semitones_to_fit(heard.masked_fill(heard == 0, torch.nan), voice.range_hz) / 12)
+    return Span(pace.stretch, pace.margin, pace.margin).over(clean, RATE, each=HOP)

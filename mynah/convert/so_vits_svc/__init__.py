@@ -11,26 +11,27 @@ is as long as the source. Left out: diffusion, and nets that are rarely trained 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from mynah.audio.chunks import Chunks
+from mynah.audio.files import probe, stream
 from mynah.audio.mixing import as_one
-from mynah.audio.resample import resample
 from mynah.catalog.checkpoint import load_strict
 from mynah.catalog.weights import locate
 from mynah.convert.so_vits_svc import adopting, published, sizes
 from mynah.convert.so_vits_svc import share as models
-from mynah.convert.so_vits_svc.hear import stretched, volume
+from mynah.convert.so_vits_svc.hear import Stretched, levels
 from mynah.convert.so_vits_svc.net import Singer
-from mynah.convert.so_vits_svc.rendering import Score, guessed, render
+from mynah.convert.so_vits_svc.rendering import frames_per_second, guessing, singing
 from mynah.convert.so_vits_svc.sizes import NetConfig
 from mynah.core.errors import BadOption, BadVoice
 from mynah.core.system import Card, System
@@ -38,14 +39,32 @@ from mynah.core.types import Audio, Contour, Voice
 from mynah.core.verbs import Files, Options
 from mynah.features import contentvec
 from mynah.features.contentvec import PROJECTED, Ears
-from mynah.features.grid import contour_at, glided
+from mynah.features.grid import Lasting, OnGrid, contour_at, glided
 from mynah.features.hubert import HOP, RATE, Hubert, HubertConfig
-from mynah.features.loudness import levelled, sounding
-from mynah.features.melody import semitones_to_fit
-from mynah.features.pitch import pitch as track
+from mynah.features.loudness import SOUNDING_SECONDS, levelled, near
+from mynah.features.melody import moved_by
+from mynah.features.pitch import LIVE_WAIT_SECONDS, contour_of, tracked
 from mynah.features.retrieval import drawn
 from mynah.nets.brought import Brought
 from mynah.nets.normed import folded
+from mynah.nets.streams import (
+    LIVE,
+    SONG,
+    Beside,
+    Chain,
+    Each,
+    Known,
+    Pace,
+    Resampled,
+    Stage,
+    Sung,
+    flat,
+    lag,
+    through_file,
+    whole,
+)
+
+Progress = Callable[[float], None]
 
 NEIGHBOURS = 8  # frames of the target that retrieval averages, as in the original
 SPREAD = 0.4  # share of the prior's variety that the original sings with
@@ -234,32 +253,117 @@ class SoVitsSvc(System[Config]):
             BadCheckpoint: The voice's model is damaged, hostile, or of another system.
             Offline: ContentVec is not on this machine.
         """
-        options = options or SoVitsSvcOptions()
-        mono, length = as_one(source), source.samples.shape[-1]
-        singer, speakers = self._model_of(voice)
-        vector = singer.emb_g.weight[_place(options.speaker, speakers, singer.config.voices)]
-        if options.guess and not singer.config.guesses:
-            raise BadOption("this model cannot make up a melody, because it never learnt to: leave guess away")
-        rate, hop = singer.config.decoder.rate, singer.config.decoder.hop
-        heard, own = (resample(mono, hz).samples[0] for hz in (RATE, rate))
-        frames = max(1, -(-len(own) // hop))
+        melody = melody or contour_of([as_one(source)])
+        return whole(self._sung(voice, options, source.rate, SONG, melody), source)
 
-        hz = contour_at(melody or track(mono), frames, hop / rate)
-        voiced = hz.isfinite().float()
-        semitones = semitones_to_fit(hz, voice.range_hz) if options.transpose == "auto" else options.transpose
-        loud = volume(own, hop, frames) if singer.config.loud else None
-        score = Score(glided(hz * 2 ** (semitones / 12)), voiced, loud)
-        words = self._words(heard, voiced, singer, voice, options)
+    @torch.inference_mode()
+    def convert_file(
+        self,
+        source: Path,
+        voice: Voice,
+        options: SoVitsSvcOptions | None,
+        out: Path,
+        *,
+        rate: int | None = None,
+        bits: int | None = None,
+        melody: Contour | None = None,
+        progress: Progress = lambda fraction: None,
+    ) -> Contour:
+        """As `convert`, from file to file with flat memory: hours are no harder than seconds.
+
+        Args:
+            rate: Of the result in Hz; by default that of the source, but at least the model's.
+            bits: Of the result, where its format leaves a choice.
+            progress: Told the fraction that is done.
+
+        Returns:
+            The melody that was sung from, before it was transposed.
+        """
+        heard = probe(source).rate
+        rate = rate or max(heard, self._model_of(voice).singer.config.decoder.rate)
+        melody = melody or contour_of(stream(source, mono=True))
+        sung = self._sung(voice, options, heard, SONG, melody, rate)
+        through_file(sung, source, out, rate, bits=bits, progress=progress)
+        return melody
+
+    def stream(self, voice: Voice, options: SoVitsSvcOptions | None = None, *, rate: int) -> Sung:
+        """Sing while the sound still comes in; see `mynah.core.verbs.Streams`.
+
+        Octaves of the melody are judged by 0.8 s of it, a note lasts through the pause behind it, and loudness is
+        followed half a second behind where `envelope` is not 0. What would clip is left as it is.
+
+        Raises:
+            BadOption: `transpose` is to be found out, for which the whole song would have to be heard first; or a
+                melody is to be made up, as it is by far more than a stream keeps; else as for `convert`, as are the
+                other errors.
+        """
+        if options is not None and options.guess:
+            raise BadOption("guess: a melody is made up from a whole sentence, for which a stream cannot wait")
+        return self._sung(voice, options, rate, LIVE, None)
+
+    def _sung(
+        self,
+        voice: Voice,
+        options: SoVitsSvcOptions | None,
+        rate: int,
+        pace: Pace,
+        melody: Contour | None,
+        out_rate: int | None = None,
+    ) -> Sung:
+        """All the way from the source to the result; without a melody it is heard on the way."""
+        options = options or SoVitsSvcOptions()
+        singer, speakers = self._model_of(voice)
+        config, hop, own_rate = singer.config, singer.config.decoder.hop, singer.config.decoder.rate
+        second, size = frames_per_second(config), config.words
+        vector = singer.emb_g.weight[_place(options.speaker, speakers, config.voices)]
+        if options.guess and not config.guesses:
+            raise BadOption("this model cannot make up a melody, because it never learnt to: leave guess away")
+        bank = self._bank(voice, config, options)
+        if self.ears is None:
+            self.ears = contentvec.load(device=self.device)
+        words = self.ears.listening(pace, projected=size == PROJECTED)
+        stretched = Stretched(Fraction(RATE, HOP) / second, even=config.even)
+        wait = lag(rate, RATE) + pace.heard.wait + 2 * HOP / RATE
+        tune: Stage
+        if melody is None:
+            semitones = moved_by(options.transpose, None, voice.range_hz)
+            grid = OnGrid(Fraction(1, 100), 1 / second)
+            tune = Chain(Resampled(rate, RATE), tracked(), grid, Lasting())
+            wait = max(wait, lag(rate, RATE) + LIVE_WAIT_SECONDS + 0.02)
+        else:
+            hz = contour_at(melody, math.ceil(len(melody.values) * melody.hop_seconds * second), float(1 / second))
+            semitones = moved_by(options.transpose, hz, voice.range_hz)
+            tune = Known(torch.stack([glided(hz), hz.isfinite().float()]), rate / second)
+        loud = Chain(Resampled(rate, own_rate), levels(own_rate, hop, options.silence_db, pace))
+        wait = max(wait, lag(rate, own_rate) + pace.stretch + 2 * SOUNDING_SECONDS)
+
+        def known(rows: Tensor) -> Tensor:
+            """From three rows of levels, two of the melody and content to what `singing` takes."""
+            level, (hz, voiced), heard = rows[:3], rows[3:5], rows[5:]
+            if bank is not None:
+                share = options.retrieval * (1 - options.protect * (1 - voiced[:, None]))
+                heard = drawn(heard.T, bank, share, NEIGHBOURS).T
+            hz = hz * 2 ** (semitones / 12)
+            return torch.cat([heard, torch.stack([hz, voiced]), level if config.loud else level[1:]])
+
+        # The sound itself comes first, because it says how many frames there are.
+        rows = Beside(loud, tune, Chain(Resampled(rate, RATE), words, stretched))
+        stages: list[Stage] = [rows, Each(known)]
         if options.guess:
-            held = list(words)  # because it is read twice
-            score, words = guessed(singer, held, score, vector), iter(held)
-        sung = torch.cat(list(render(singer, words, score, vector, options.seed, options.spread)))
-        own = F.pad(own, (0, frames * hop - len(own)))
-        sung = levelled(sung, rate, own, rate, options.envelope)
-        sung = sung * sounding(own, rate, hop, frames, options.silence_db).repeat_interleave(hop)
-        result = resample(Audio(sung[None], rate), source.rate).samples[:, :length]
-        result = F.pad(result, (0, length - result.shape[-1]))
-        return Audio(result / result.abs().max().clamp(min=1.0), source.rate)
+            stages.append(guessing(singer, vector, pace))
+        stages.append(singing(singer, vector, options.seed, options.spread, pace))
+        latency = wait + pace.singing(singer.dec.reach(), second)
+        if options.envelope:
+            around = near(float(second))
+
+            def even(frames: Tensor) -> Tensor:
+                evened = levelled(frames[:hop], frames[hop], options.envelope, around)
+                return torch.cat([evened, frames[hop:]])
+
+            stages.append(Chunks(even, round(pace.stretch * second), left=around + 1, right=around + 1))
+            latency += pace.stretch + (around + 3) / float(second)
+        stages.append(Each(lambda frames: flat(frames[:hop] * frames[-1])))
+        return Sung(Chain(*stages), rate, own_rate, latency, out_rate)
 
     def _model_of(self, voice: Voice) -> _Model:
         if voice.weights is None:
@@ -272,29 +376,15 @@ class SoVitsSvc(System[Config]):
             return _Model(own, self.config.speakers)
         return self._brought.by(voice.weights)
 
-    def _words(
-        self, wave: Tensor, voiced: Tensor, singer: Singer, voice: Voice, options: SoVitsSvcOptions
-    ) -> Iterator[Tensor]:
-        """Content at the decoder's frames, drawn toward the target's own."""
-        if self.ears is None:
-            self.ears = contentvec.load(device=self.device)
-        config = singer.config
+    @staticmethod
+    def _bank(voice: Voice, config: NetConfig, options: SoVitsSvcOptions) -> Tensor | None:
         bank = voice.bank if options.retrieval else None
         if bank is not None and bank.shape[1:] != (config.words,):
             raise BadVoice(
                 f"the bank of the voice {voice.name!r} holds frames of {list(bank.shape[1:])}, and its model hears "
                 f"{config.words}: it belongs to another model"
             )
-        share = options.retrieval * (1 - options.protect * (1 - voiced[:, None]))
-        step = Fraction(config.decoder.hop * RATE, config.decoder.rate * HOP)
-        pieces = self.ears.frames([wave], projected=config.words == PROJECTED)
-        done = 0
-        for piece in stretched(pieces, step, len(voiced), even=config.even):
-            count = piece.shape[-1]
-            if bank is not None and len(bank):
-                piece = drawn(piece.T, bank.float(), share[done : done + count], NEIGHBOURS).T
-            done += count
-            yield piece
+        return None if bank is None or not len(bank) else bank.float()
 
 
 def _model(path: Path, device: str) -> _Model:

@@ -3,13 +3,15 @@ import math
 import pytest
 import torch
 
+from mynah.audio.chunks import map_chunks
 from mynah.convert.rvc.net import Singer
 from mynah.convert.rvc.rendering import protected, render
 from mynah.convert.rvc.sizes import DecoderConfig, NetConfig
-from mynah.features.loudness import levelled
+from mynah.features.loudness import levelled, near, powers
 from mynah.features.retrieval import drawn
 from mynah.nets.nsf import Decoder, Source
 from mynah.nets.numbered import white
+from mynah.nets.streams import flat
 
 DECODER = DecoderConfig(16_000, 32, (5, 4, 4, 2), (9, 8, 8, 4), (3, 7), ((1, 3), (1, 3)))
 
@@ -92,9 +94,22 @@ def test_protection_keeps_voiceless_frames_as_they_are() -> None:
 def test_the_envelope_of_the_source_is_taken_over() -> None:
     swell = torch.linspace(0.1, 1.0, 64_000)
     source = swell * torch.sin(torch.arange(64_000) * 0.1)
-    even = 0.3 * torch.sin(torch.arange(128_000) * 0.08)
-    wholly = levelled(even, 32_000, source, 16_000, 1.0)
+    even = (0.3 * torch.sin(torch.arange(128_000) * 0.08)).view(-1, 320).T
+    wholly = flat(levelled(even, powers(source, 160), 1.0, near(100)))
     for second in (1, 2):
         ours, theirs = wholly[32_000 * second : 32_000 * (second + 1)], source[16_000 * second : 16_000 * (second + 1)]
-        assert ours.square().mean().sqrt() == pytest.approx(theirs.square().mean().sqrt().item(), rel=0.1)
-    assert levelled(even, 32_000, source, 16_000, 0.0).equal(even)
+        assert ours.square().mean().sqrt() == pytest.approx(theirs.square().mean().sqrt().item(), rel=0.02)
+    assert levelled(even, powers(source, 160), 0.0, near(100)).equal(even)
+
+
+def test_the_envelope_in_pieces_is_the_envelope_at_once() -> None:
+    dice = torch.Generator().manual_seed(0)
+    frames, power = torch.rand(320, 400, generator=dice), torch.rand(1, 400, generator=dice)
+
+    def evened(rows: torch.Tensor) -> torch.Tensor:
+        return levelled(rows[:320], rows[320], 0.7, near(100))
+
+    rows = torch.cat([frames, power])
+    around = near(100) + 1
+    pieces = torch.cat(list(map_chunks(evened, rows.split(33, 1), chunk=40, left=around, right=around)), 1)
+    torch.testing.assert_close(pieces, evened(rows), atol=1e-5, rtol=0)

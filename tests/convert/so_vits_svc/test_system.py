@@ -7,7 +7,7 @@ import torch
 
 from mynah.convert.so_vits_svc import Config, SoVitsSvc, SoVitsSvcOptions, sizes
 from mynah.convert.so_vits_svc.net import Singer, all_of
-from mynah.convert.so_vits_svc.rendering import Score, render, state
+from mynah.convert.so_vits_svc.rendering import render, state
 from mynah.convert.so_vits_svc.sizes import NetConfig
 from mynah.core.errors import BadAudio, BadOption, BadVoice
 from mynah.core.types import Audio, Contour, Voice
@@ -115,10 +115,11 @@ def test_no_seam_is_heard_between_stretches() -> None:
     net = NetConfig(words=4, latent=4, hidden=8, filters=8, heads=1, layers=1, voices=1, condition=4, decoder=decoder)
     singer = Singer(net).eval()
     words, pitch = torch.randn(4, 700), torch.full((700,), 220.0)
-    score, voice = Score(pitch, (torch.arange(700) % 300 > 40).float(), None), singer.emb_g.weight[0]
-    stretches = torch.cat(list(render(singer, words.split(77, -1), score, voice, 3, 0.6)))
+    voiced, voice = (torch.arange(700) % 300 > 40).float(), singer.emb_g.weight[0]
+    rows = torch.cat([words, pitch[None], voiced[None]])
+    stretches = torch.cat(list(render(singer, rows.split(77, -1), voice, 3, 0.6)))
     number = torch.arange(700)
-    x = state(singer, words, score, number, voice.device)
+    x = state(singer, rows, voice.device)
     latent = singer.latent(x, pitch[None], voice[None], 0.6 * white(number, 4, 3)[None], all_of(x))
     phases = torch.rand(sizes.SINES, generator=torch.Generator().manual_seed(3))
     phases[0] = 0
