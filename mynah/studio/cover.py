@@ -26,6 +26,7 @@ from mynah.studio.recording import Booth
 from mynah.studio.watch import Watch, address_of, player, row
 from mynah.studio.words import Words
 
+_INSIDE = (BEFORE, AFTER, "master", "levels", "transposition")  # heard above, the same as the cover, or numbers
 _QUIET: dict[str, Any] = {"api_visibility": "private"}
 
 
@@ -41,7 +42,11 @@ class CoverTab:
         with gr.Row(equal_height=False):
             with gr.Column(min_width=320):
                 self._song = gr.Audio(
-                    sources=["upload", "microphone"], type="filepath", label=said("Song"), elem_id="song"
+                    sources=["upload", "microphone"],
+                    type="filepath",
+                    buttons=["download"],
+                    label=said("Song"),
+                    elem_id="song",
                 )
             with gr.Column(min_width=320):
                 known = people.choices(said)
@@ -58,13 +63,13 @@ class CoverTab:
         with gr.Accordion(said("Who does the work"), open=False), gr.Row():
             separator = engines.chooser("separate", said, label=said("Separates the song"), name="separator")
             converter = engines.chooser("convert", said, label=said("Converts the voice"), name="converter")
+        drawn = gr.Column()
         go = gr.Button(said("Make the cover"), variant="primary", size="lg", elem_id="cover-go")
-        rendered = gr.Column()
         self._watch = Watch(desk, said, "cover", self._result)
         self._melody = Melody(desk, said, self._watch)
-        with rendered:
+        with drawn:
 
-            @gr.render([separator, converter])
+            @gr.render([separator, converter])  # type: ignore[untyped-decorator]
             def drawers(separating: str, converting: str) -> None:
                 self._drawers(go, separator, converter, separating, converting)
 
@@ -135,15 +140,16 @@ class CoverTab:
 
     def _enrolled(self, id: str, who: gr.Request) -> Any:
         job = self._desk.job(who, id)
-        if job is None:
+        known = people.choices(self._said)
+        if job is None or job.result["voice"] not in [name for _, name in known]:  # it may have been deleted since
             return gr.skip()
-        return gr.Dropdown(people.choices(self._said), value=job.result["voice"])
+        return gr.Dropdown(known, value=job.result["voice"])
 
     def _result(self, job: Job) -> str:
         """Before and after to be compared, then every file."""
         said = self._said
         found = {file["name"]: file["file"] for file in job.result.get("files", [])}
-        rows = [row(job, name, file, said) for name, file in found.items() if name not in (BEFORE, AFTER, "master")]
+        rows = [row(job, name, file, said) for name, file in found.items() if name not in _INSIDE]
         return (
             f"<div class='ab'><h3>{escape(said('Listen: before and after, equally loud'))}</h3>"
             f"<button type='button' data-ab aria-pressed='true'>"

@@ -41,7 +41,8 @@ class Melody:
             gr.Markdown(said("Drag over the melody to zoom in; double-click to see all of it."))
             self.table = gr.Dataframe(
                 headers=[said("from (s)"), said("to (s)"), said("semitones")], datatype="number", type="array",
-                row_count=1, column_count=3, label=said("Corrections"), interactive=True, elem_id="corrections",
+                value=[["", "", ""]], row_count=1, column_count=3, label=said("Corrections"), interactive=True,
+                elem_id="corrections",
             )  # fmt: skip
             gr.Markdown(
                 said(
@@ -53,7 +54,11 @@ class Melody:
                 start = gr.Number(0, minimum=0, label=said("Picture from (s)"))
                 draw = gr.Button(said("Draw source and result"), elem_id="draw")
             self._picture = gr.Image(
-                label=said("Spectrograms and pitch"), interactive=False, type="filepath", elem_id="picture"
+                label=said("Spectrograms and pitch"),
+                interactive=False,
+                type="filepath",
+                buttons=["download", "fullscreen"],
+                elem_id="picture",
             )
         watch.ended.change(self._shown, watch.ended, self._plot, **_QUIET)
         self._plot.select(_zoomed, None, self._plot, **_QUIET)

@@ -18,6 +18,7 @@ from fastapi.responses import RedirectResponse
 
 from mynah.catalog.home import home
 from mynah.serve.guard import App, Message, Receive, Send
+from mynah.studio import people
 from mynah.studio.cover import CoverTab
 from mynah.studio.desk import Desk
 from mynah.studio.train import TrainTab
@@ -54,7 +55,7 @@ def put(app: FastAPI) -> None:
     for language in LANGUAGES:
         gr.mount_gradio_app(
             app, blocks(desk, Words(language), trainings), f"/{language}",
-            theme=gr.themes.Soft(primary_hue="rose", neutral_hue="slate", font=_FONTS, font_mono=["monospace"]),
+            theme=gr.themes.Default(primary_hue="rose", neutral_hue="slate", font=_FONTS, font_mono=["monospace"]),
             css=(_HERE / "studio.css").read_text("utf-8"), footer_links=[], run_history=False, show_error=False,
             max_file_size=int(1e6 * house.settings.upload_mb), ssr_mode=False, pwa=False, mcp_server=False,
             app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
@@ -66,7 +67,8 @@ def blocks(desk: Desk, said: Words, trainings: Trainings) -> gr.Blocks:
     """The page in one language."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of gradio about gradio
-        with gr.Blocks(title="Mynah", analytics_enabled=False, delete_cache=(3600, _KEEP_SECONDS)) as page:
+        page = gr.Blocks(title="Mynah", analytics_enabled=False, delete_cache=(3600, _KEEP_SECONDS))
+        with page:
             gr.HTML(_head(said), elem_id="head")
             with gr.Tabs():
                 with gr.Tab(said("Cover"), id="cover") as tab:
@@ -83,10 +85,8 @@ def blocks(desk: Desk, said: Words, trainings: Trainings) -> gr.Blocks:
                 with gr.Tab(said("Train"), id="train") as tab:
                     train = TrainTab(desk, said, page, trainings)
                 tab.select(train.own, None, train.voice, **_QUIET)
-            from mynah.studio.people import choices
-
             for tab, voice in fresh:
-                tab.select(lambda: gr.Dropdown(choices(said)), None, voice, **_QUIET)
+                tab.select(lambda: gr.Dropdown(people.choices(said)), None, voice, **_QUIET)
         page.queue(default_concurrency_limit=16, api_open=False)
     return page
 
@@ -152,4 +152,8 @@ def completed(html: str, language: str) -> str:
     html = re.sub(r'<link[^>]*(?:manifest|preconnect|https?:)[^>]*>|<script[^>]*src="https?:[^>]*></script>', "", html)
     script = f"const MYNAH_LANGUAGE = {json.dumps(language)};\n{(_HERE / 'studio.js').read_text('utf-8')}"
     html = html.replace('lang="en"', f'lang="{language}"', 1)
-    return html.replace('<meta charset="utf-8" />', f'<meta charset="utf-8" /><script>{script}</script>', 1)
+    return html.replace(
+        '<meta charset="utf-8" />',
+        f'<meta charset="utf-8" /><link rel="icon" href="data:," /><script>{script}</script>',
+        1,
+    )

@@ -107,7 +107,11 @@ class Booth:
         self._desk, self._said = desk, said
         gr.Markdown(f"{said('Read this aloud, or sing anything you like, for half a minute:')}\n\n> {said(PROMPT)}")
         self.clip = gr.Audio(
-            sources=["microphone", "upload"], type="filepath", label=said("Your voice"), elem_id=f"{name}-clip"
+            sources=["microphone", "upload"],
+            type="filepath",
+            buttons=["download"],
+            label=said("Your voice"),
+            elem_id=f"{name}-clip",
         )
         gr.HTML(f"<div class='level' role='img' aria-label='{escape(said('Level'))}'><i></i></div>")
         self.advice = gr.HTML(elem_id=f"{name}-advice")

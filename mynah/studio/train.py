@@ -63,10 +63,10 @@ class TrainTab:
             label=said("Losses"),
             height=280,
         )
-        self._report = gr.Image(label=said("The recordings"), interactive=False, type="filepath")
+        self._report = gr.Image(label=said("The recordings"), interactive=False, type="filepath", buttons=["download"])
         with gr.Row():
             hear = gr.Button(said("Hear how it sings now"))
-            self._preview = gr.Audio(label=said("Preview"), interactive=False, type="filepath")
+            self._preview = gr.Audio(label=said("Preview"), interactive=False, type="filepath", buttons=["download"])
         self._timer = gr.Timer(_LOOK_SECONDS, active=False)
         shown = [self._state, self._curves, self._report, self._timer]
         new.click(self._new, [name, system, voice, folder, files], [self._chosen, *shown], **_QUIET)

@@ -61,6 +61,7 @@ class VerbTab:
                         gr.Audio(
                             sources=["upload", "microphone"],
                             type="filepath",
+                            buttons=["download"],
                             label=said("Recording"),
                             elem_id=f"{verb}-source",
                         )
@@ -80,14 +81,14 @@ class VerbTab:
                 )
         if not (self._sound or self._text):
             raise TypeError(f"nothing is known that {verb} could be given")
-        go = gr.Button(said(verb.capitalize()), variant="primary", size="lg", elem_id=f"{verb}-go")
         drawer = gr.Column()
+        go = gr.Button(said(verb.capitalize()), variant="primary", size="lg", elem_id=f"{verb}-go")
         self._watch = Watch(desk, said, verb)
         self._watch.resume(page)
         inputs += [each for each in (self.voice, system, format) if each is not None]
         with drawer:
 
-            @gr.render(system)
+            @gr.render(system)  # type: ignore[untyped-decorator]
             def controls(model: str) -> None:
                 self._drawer(go, inputs, model)
 
@@ -100,7 +101,8 @@ class VerbTab:
             voice = told_by_page.pop(0) if self.voice is not None else ""
             with told():
                 options = controls.given(values[len(inputs) :]) if controls else {}
-                return self._watch.begun(self._ask(who, given, voice, *told_by_page, options))
+                model, format = told_by_page
+                return self._watch.begun(self._ask(who, given, voice, model, format, options))
 
         go.click(asked, [*inputs, *(controls.parts if controls else [])], self._watch.outputs, **_QUIET)
 

@@ -35,7 +35,7 @@ class Watch:
         self._desk, self._said, self._name = desk, said, name
         self._result = result or (lambda job: files(job, said))
         self.job = gr.BrowserState("", storage_key=f"mynah-{name}", secret="mynah")  # an id is no secret of its owner
-        self.ended = gr.State("")
+        self.ended = gr.Textbox("", visible="hidden")  # not a State, whose changes only the queue tells of
         self._shown = gr.State("")
         self.steps = gr.HTML(elem_id=f"{name}-steps", elem_classes="steps")
         self.cancel = gr.Button(said("Cancel"), visible=False, size="sm", elem_id=f"{name}-cancel")
@@ -105,10 +105,12 @@ def steps(job: Job, said: Words) -> str:
     notes = [said("Kept from before: {steps}", steps=", ".join(kept))] if kept else []
     notes += job.result.get("remarks", [])
     below = "".join(f"<p class='remark'>{escape(note)}</p>" for note in notes)
-    return (
-        f"<div role='status' class='{job.status}' data-job='{job.id}'><p class='state'>{escape(state)}</p>"
-        f"<ol>{''.join(rows)}</ol>{below}</div>"
-    )
+    head = f"<p class='state'>{escape(state)}</p>"
+    all_steps = f"<ol>{''.join(rows)}</ol>"
+    if job.status == "completed":
+        head, all_steps = "", f"<details><summary class='state'>{escape(state)}</summary>{all_steps}</details>"
+        below = below or "<p class='remark'></p>"
+    return f"<div role='status' class='{job.status}' data-job='{job.id}'>{head}{all_steps}{below}</div>"
 
 
 def preview(job: Job, said: Words) -> str:

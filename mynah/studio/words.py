@@ -49,7 +49,7 @@ def best(accepted: str) -> str:
         >>> best("zh-TW,zh;q=0.9,en;q=0.8"), best("zh-CN"), best("fr, ja;q=0.5"), best("")
         ('zh-Hant', 'zh-Hans', 'ja', 'en')
     """
-    ranked = []
+    ranked: list[tuple[float, int, str]] = []
     for part in accepted.split(","):
         tag, _, quality = part.strip().partition(";q=")
         try:

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from mynah.audio.files import read, write
-from mynah.core.types import Audio
-from mynah.features.pitch import pitch
+from mynah.core.types import Audio, Contour
+from mynah.features.pitch import pitch, read_csv
 from mynah.metrics.pitch import agreement
 from mynah.voices.ears import own_ears
 
@@ -38,6 +38,14 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(
         Audio(whole.samples[:, : round(SECONDS * whole.rate)], whole.rate), tmp_path_factory.mktemp("song") / "song.wav"
     )
+
+
+def on_the_note(source: Contour, result: Contour) -> float:
+    """Share of frames within half a semitone of the source, octaves aside: a band may cost a tracker the octave."""
+    count = min(len(source.values), len(result.values))
+    moved = 12 * (result.values[:count] / source.values[:count]).log2()
+    moved = moved[moved.isfinite()]
+    return float((((moved + 6) % 12 - 6).abs() < 0.5).float().mean())
 
 
 class Visit:
@@ -90,6 +98,10 @@ def test_record_a_voice_and_hear_the_cover(
     page.reload()  # the job goes on, and the page finds it again
     page.wait_for_selector("#cover-steps .completed")
     page.wait_for_selector("#cover-result [data-file=cover]")
+    page.click("text=Look at it, and correct the melody")
+    page.wait_for_selector("#melody svg, #melody canvas")
+    page.click("#draw")
+    page.wait_for_selector("#picture img")
     visit.shot(shots / "cover.png")
     with page.expect_download() as download:
         page.click("#cover-result [data-file=cover]")
@@ -103,11 +115,15 @@ def test_record_a_voice_and_hear_the_cover(
     assert page.get_attribute("[data-ab]", "aria-pressed") == "false"
     assert page.is_visible("audio[data-before]")
 
+    with page.expect_download() as download:
+        page.click("#cover-result [data-file=melody]")
+    download.value.save_as(tmp_path / "melody.csv")
     heard, source = pitch(read(vocal)), read(EXAMPLES / "voice.ogg")
+    kept = agreement(read_csv(tmp_path / "melody.csv"), heard, transpose=0)  # what was heard in the song
+    assert kept.correlation is not None
+    assert kept.correlation > 0.9
     source = Audio(source.samples[:, : round(SECONDS * source.rate)], source.rate)
-    found = agreement(pitch(source), heard)
-    assert found.correlation is not None
-    assert found.correlation > 0.9
+    assert on_the_note(pitch(source), heard) > 0.85  # what the singer sang, before there was a band
     assert read(result).seconds == pytest.approx(SECONDS, abs=0.1)
     ears = own_ears()
     new, old, sung = (ears.embed([each]) for each in (read(somebody), source, read(vocal)))
