@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mynah.cli.screen import Screen
+from mynah.cli.train import EARS, told
 from mynah.core.errors import BadOption, MissingExtra
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
         "--for", dest="system", required=True, metavar="SYSTEM", help="a name that `mynah systems` lists"
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="as for `mynah train` (default runs/SYSTEM)")
+    parser.add_argument("--ears", action="append", metavar="EARS", help=EARS)
     parser.add_argument("--workers", type=int, default=2, help="processes to do it in (default %(default)s)")
 
 
@@ -50,6 +52,9 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if not issubclass(system, Learns):
         raise BadOption(f"{name} has no recipe to train it by, so there is nothing to prepare")
     out = args.out or Path("runs") / name.replace("/", "-")
+    ears = told(args, getattr(system, "prepare", run), "ears")
+    if ears:
+        system.course(args.folder, out, **ears)  # ears that are missing are told before the work begins
     clips = scan(args.folder)
     enough_room(clips, out / "prepared")
     with screen.progress("prepare") as progress:
@@ -66,8 +71,9 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     found.check()
     if issubclass(system, Prepares):
         with screen.progress("listen") as progress:
-            system.prepare(args.folder, out, progress=progress)
+            system.prepare(args.folder, out, progress=progress, **ears)
     words = ["mynah", "train", name, "--data", str(args.folder), *(("--out", str(out)) if args.out else ())]
+    words += [word for each in args.ears or () for word in ("--ears", each)]
     screen.note(f"ready: {shlex.join(words)}")
     return 0
 

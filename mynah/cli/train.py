@@ -24,6 +24,8 @@ examples:
 A run that was stopped or killed goes on where it was when the same command is given again.
 `tensorboard --logdir runs` shows how it goes."""
 
+EARS = "what recordings are heard with, where there is a choice: house, published, or PART=PLACE (may be given again)"
+
 
 def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """What to train, on what, for how long."""
@@ -38,6 +40,7 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     )
     parser.add_argument("--weights", default="default", metavar="NAME|FILE", help="what --voice starts from")
     parser.add_argument("--start", default="", metavar="FILE", help="a model to go on from with --data, if any")
+    parser.add_argument("--ears", action="append", metavar="EARS", help=EARS)
     parser.add_argument("--teacher", default="", metavar="FILE|HUB-ID", help="weights of the net to learn from, if any")
     parser.add_argument(
         "--hold-out", action="append", metavar="PATTERN", help='recordings to test on, such as "ann/9*"'
@@ -87,7 +90,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         raise BadOption("--lora goes with --voice; on recordings whole layers are trained")
     if not args.data.is_dir():
         raise BadOption(f"{args.data} is not a folder of recordings")
-    chosen = _choice(args, system.course, "hold_out", "skip", "start")
+    chosen = told(args, system.course, "hold_out", "skip", "start", "ears")
     course = system.course(args.data, out, teacher=args.teacher, **chosen)
     stages = args.stage or list(course)
     if unknown := [stage for stage in stages if stage not in course]:
@@ -102,10 +105,10 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     return 0
 
 
-def _choice(args: argparse.Namespace, told: Callable[..., Any], *names: str) -> dict[str, Any]:
+def told(args: argparse.Namespace, asked: Callable[..., Any], *names: str) -> dict[str, Any]:
     """What was asked for by these flags, for a system that lets itself be told."""
     given = {name: value for name in names if (value := getattr(args, name))}
-    if refused := given.keys() - inspect.signature(told).parameters.keys():
+    if refused := given.keys() - inspect.signature(asked).parameters.keys():
         raise BadOption(f"{args.system} does not know --{min(refused).replace('_', '-')}")
     return given
 
@@ -115,7 +118,7 @@ def _tune(system: Any, args: argparse.Namespace, out: Path, screen: Screen) -> i
 
     if args.stage:
         raise BadOption("--stage goes with --data; a voice is tuned in one go")
-    chosen = _choice(args, system.adapt, "lora")
+    chosen = told(args, system.adapt, "lora")
     voice = library.find(args.voice)
     if not library.path(args.voice).is_dir():
         raise BadOption(f"{args.voice} came with mynah and stays as it is: enrol a voice of your own and tune that")

@@ -94,6 +94,9 @@ class Learns(Protocol):
             data: Folder of recordings.
             folder: Where stages are trained and export to; a stage that was not trained there is taken as shipped.
             teacher: Weights of the net that is distilled, where there is one: a path or a hub id.
+
+        Whoever also takes `start`, `hold_out` or `ears` gets what the command line was told by those names; what cannot
+        be is refused here, before anything long begins.
         """
         ...
 
@@ -105,6 +108,8 @@ class Prepares(Protocol):
     @classmethod
     def prepare(cls, data: Path, folder: Path, *, progress: Callable[[float], None] = lambda fraction: None) -> None:
         """Keep in `folder` what `course` with the same folders will ask for; what is there is not done again.
+
+        Whoever can hear in several ways also takes `ears`, as `course` does.
 
         Args:
             data: Folder of recordings.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -55,12 +56,18 @@ def mix(parts: Sequence[tuple[Voice, float]]) -> Voice:
     proportion, licences and attributions joined. What was trained for one voice alone has no place in a mixture and is
     left out.
 
+    Imported voices of one system have vectors that it alone understands: there the mixture says who is in it, and the
+    system does the rest.
+
     Args:
         parts: Voices and weights; the weights add up to 1.
 
     Raises:
         BadVoice: Voices without a vector, of different encoders, or of different systems; or opposites.
     """
+    owners = {voice.system for voice, _ in parts if voice.embedding is None and voice.weights is not None}
+    if len(owners) == 1 and all(voice.system in owners for voice, _ in parts):
+        return _named(parts)
     for voice, _ in parts:
         if voice.embedding is None:
             raise BadVoice(f"the voice {voice.name!r} has no vector, so it cannot be mixed")
@@ -76,16 +83,27 @@ def mix(parts: Sequence[tuple[Voice, float]]) -> Voice:
     vector = torch.stack([weight * vector for vector, (_, weight) in zip(vectors, parts, strict=True)]).sum(0)
     if float(vector.norm()) < 1e-3:
         raise BadVoice("these voices are opposites, and nothing is left between them: choose other weights")
+    return replace(
+        _named(parts),
+        embedding=F.normalize(vector, dim=0),
+        encoder=encoders[0],
+        system=systems[0] if systems else "",
+    )
+
+
+def _named(parts: Sequence[tuple[Voice, float]]) -> Voice:
+    """Who is in it, and what needs no vector."""
     low, high = (
-        math.exp(sum(weight * math.log(voice.range_hz[end]) for voice, weight in parts)) for end in (0, 1)
-    )  # fmt: skip
+        math.exp(sum(weight * math.log(voice.range_hz[end]) for voice, weight in parts))
+        if all(voice.range_hz[0] > 0 for voice, _ in parts)
+        else 0.0
+        for end in (0, 1)
+    )
     return Voice(
         name=",".join(f"{voice.name}:{weight:.3g}" for voice, weight in parts),
         range_hz=(low, high),
-        embedding=F.normalize(vector, dim=0),
-        encoder=encoders[0],
         bank=_joined(parts),
-        system=systems[0] if systems else "",
+        system=parts[0][0].system,
         parts=_parts(parts),
         terms=_terms(voice for voice, _ in parts),
     )

@@ -245,25 +245,48 @@ class WhisperVitsSvc(System[Config]):
 
     @classmethod
     def course(
-        cls, data: Path, folder: Path, *, teacher: str = "", hold_out: Sequence[str] = (), start: str = ""
+        cls,
+        data: Path,
+        folder: Path,
+        *,
+        teacher: str = "",
+        hold_out: Sequence[str] = (),
+        start: str = "",
+        ears: Sequence[str] = (),
     ) -> dict[str, Callable[[], Recipe]]:
         """The one stage of training, from nothing or on from `start`, see `mynah.convert.whisper_vits_svc.recipe`.
 
         Raises:
-            BadOption: A teacher, of whom there is none here.
+            BadOption: A teacher, of whom there is none here; or ears that are not to be understood.
+            Offline: Ears were named that are not here, and cannot be fetched.
+            BadCheckpoint: Ears are damaged, or of other sizes than those of `start`.
         """
-        from mynah.convert.whisper_vits_svc.recipe import course
+        from mynah.convert.whisper_vits_svc.recipe import course, ears_by
 
         if teacher:
             raise BadOption("convert/whisper_vits_svc learns from no teacher: a model to go on from is --start")
-        return course(data, folder, hold_out=hold_out, start=start)
+        if not ears:
+            return course(data, folder, hold_out=hold_out, start=start)
+        listening = ears_by(ears, start)  # at once, because what is missing is to be told before long work begins
+        return course(data, folder, lambda: listening, hold_out=hold_out, start=start)
 
     @classmethod
-    def prepare(cls, data: Path, folder: Path, *, progress: Callable[[float], None] = lambda fraction: None) -> None:
-        """Hear a folder of recordings once, with the ears of this house."""
-        from mynah.convert.whisper_vits_svc.recipe import heard, house_ears
+    def prepare(
+        cls,
+        data: Path,
+        folder: Path,
+        *,
+        ears: Sequence[str] = (),
+        progress: Callable[[float], None] = lambda fraction: None,
+    ) -> None:
+        """Hear a folder of recordings once, with the ears of this house or those of `ears`.
 
-        heard(data, folder, house_ears(), progress=progress)
+        Raises:
+            BadOption: As for `course`, and so are Offline and BadCheckpoint.
+        """
+        from mynah.convert.whisper_vits_svc.recipe import ears_by, heard
+
+        heard(data, folder, ears_by(ears), progress=progress)
 
     def adapt(self, voice: Voice, *, lora: int = 0) -> Recipe:
         """Tuning to one voice: its vector, and the layers that listen to it, or changes of rank `lora` to many."""

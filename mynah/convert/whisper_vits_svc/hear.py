@@ -178,14 +178,19 @@ def kind_of(net: NetConfig, where: object) -> Literal["own", "published"]:
 
 
 def ears_for(net: NetConfig, where: object, device: str = "cpu") -> Ears:
-    """What a model of these sizes hears with; of two Whispers of one size the later.
+    """What a model of these sizes hears with.
 
     Raises:
         BadCheckpoint: Nothing that is known here.
     """
     if kind_of(net, where) == "own":
         return OwnEars(content.load(), speaker.load())
-    return PublishedEars(device, Choice({size: name for name, size in SIZES.items()}[net.words]))
+    return PublishedEars(device, choice_for(net))
+
+
+def choice_for(net: NetConfig) -> Choice:
+    """The published ears of a model of these sizes; of two Whispers of one size the later."""
+    return Choice({size: name for name, size in SIZES.items()}[net.words])
 
 
 def listened(words: whisper.WhisperEncoder, sounds: hubert.Hubert, wave: Tensor) -> Tensor:

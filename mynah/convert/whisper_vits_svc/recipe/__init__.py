@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from mynah.convert.whisper_vits_svc import hear, published
+from mynah.convert.whisper_vits_svc.earfiles import Choice, choice_of
 from mynah.convert.whisper_vits_svc.recipe.light import fitting
 from mynah.convert.whisper_vits_svc.recipe.plan import Plan
 from mynah.convert.whisper_vits_svc.recipe.sing import SingRecipe
 from mynah.convert.whisper_vits_svc.recipe.songs import Ear, Ears, Songs
 from mynah.convert.whisper_vits_svc.sizes import DecoderConfig, NetConfig
+from mynah.core.errors import BadCheckpoint
 from mynah.core.recipe import Recipe
 from mynah.core.types import Audio, Voice
 from mynah.features import content, speaker
@@ -51,9 +53,39 @@ def house_ears() -> Ears:
     )
 
 
-def published_ears() -> Ears:
-    """Those of the original: Whisper, soft HuBERT and an encoder of speakers, which are fetched when first needed."""
-    return ears_of(hear.PublishedEars(), "published")
+def published_ears(choice: Choice) -> Ears:
+    """Whisper, soft HuBERT and an encoder of speakers, all made sure of.
+
+    Raises:
+        BadOption: There is nothing at a place that was named.
+        Offline: One is not here and cannot be fetched; the message says what to bring.
+        BadCheckpoint: Damaged, hostile, or of another size.
+    """
+    ears = hear.PublishedEars(choice=choice)
+    return ears_of(ears, ears.ready())
+
+
+def ears_by(told: Sequence[str], start: str = "") -> Ears:
+    """What is heard with, by what was asked for; where nothing was, what `start` was trained with.
+
+    Raises:
+        BadOption: Not to be understood, or there is nothing at a place.
+        Offline: As for `published_ears`.
+        BadCheckpoint: As for `published_ears`, or the ears are of other sizes than those of `start`.
+    """
+    choice = choice_of(told)
+    if not start:
+        return published_ears(choice) if choice else house_ears()
+    net = published.config_of(published.read(start).net, start)
+    if choice is None and hear.kind_of(net, start) == "published":
+        choice = hear.choice_for(net)
+    ears = published_ears(choice) if choice else house_ears()
+    if (ears.words, ears.sounds, ears.voice.size) != (net.words, net.sounds, net.voice):
+        raise BadCheckpoint(
+            f"{start} hears features of {net.words} and {net.sounds} numbers and vectors of {net.voice}, and these "
+            f"ears give {ears.words}, {ears.sounds} and {ears.voice.size}: choose others with --ears"
+        )
+    return ears
 
 
 def fitted(config: NetConfig, ears: Ears) -> NetConfig:
@@ -89,7 +121,7 @@ def course(
     folder: Path,
     ears: Callable[[], Ears] | None = None,
     *,
-    config: NetConfig = SMALL,
+    config: NetConfig | None = None,
     plan: Plan | None = None,
     start: str = "",
     hold_out: Sequence[str] = (),
@@ -99,19 +131,20 @@ def course(
     Args:
         data: Folder of recordings, one folder for each singer.
         folder: Where prepared recordings are kept.
-        ears: Called when the stage begins; by default those that `start` was trained with, or else the house's own.
-        config: Sizes, but for those of the features, which are the ears'; `start` brings its own.
+        ears: Called when the stage begins; by default those of `ears_by`.
+        config: Sizes, but for those of the features, which are the ears'; `start` brings its own. By default `SMALL`
+            with the house's ears, and the original's with its own.
         plan: Figures of the run; by default `SMALL_PLAN` with the house's ears, and the original's with its own.
         start: A model to go on from, in any layout that was published, or exported by a run of ours.
         hold_out: Patterns of recordings to test on.
     """
 
     def sing() -> Recipe:
+        listening = ears() if ears else ears_by((), start)
         begun = published.read(start) if start else None
-        sizes = published.config_of(begun.net, start) if begun else config
-        listening = ears() if ears else published_ears() if begun and sizes.sounds else house_ears()
+        small = not listening.sounds
+        sizes = published.config_of(begun.net, start) if begun else config or (SMALL if small else NetConfig())
         songs = heard(data, folder, listening, hold_out=hold_out)
-        small = not sizes.sounds
         critics = fitting(begun.critics if begun else None, light=small)
         figures = plan or (SMALL_PLAN if small else Plan())
         return SingRecipe(songs, fitted(sizes, listening), figures, start=begun, critics=critics)
