@@ -41,6 +41,14 @@ def flags(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     parser.add_argument("--bits", type=int, choices=(16, 24, 32), help="per sample (default 24; 32 is float)")
     parser.add_argument("--pitch", type=Path, metavar="CSV", help="melody to use instead of the one that is heard")
     parser.add_argument("--save-pitch", type=Path, metavar="CSV", help="write the melody (a folder for several inputs)")
+    parser.add_argument(
+        "--stream",
+        nargs="?",
+        type=float,
+        const=20.0,
+        metavar="MS",
+        help="sing as from a microphone, in blocks so long (default %(const)g ms), and say how far it looks ahead",
+    )
     parser.add_argument("--force", action="store_true", help="replace results that exist")
     add(parser, argv, "convert")
 
@@ -51,7 +59,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     from mynah.cli.choice import full
     from mynah.cli.devices import device
     from mynah.cli.flags import chosen
-    from mynah.convert import convert_file, takes_melody
+    from mynah.convert import convert_file, stream_file, takes_melody
     from mynah.core.registry import find
     from mynah.core.verbs import options_of
     from mynah.features.pitch import read_csv
@@ -63,6 +71,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     melody = read_csv(args.pitch) if args.pitch else None
     if melody is not None and not takes_melody(system):
         raise BadOption(f"{name} finds the melody by itself: leave --pitch away")
+    if args.stream is not None:
+        _refuse_beside_stream(args)
     planned(args.inputs, "voice", args.out, args.format)  # what makes no sense is told before the work begins
     voice = find_voice(args.voice)
     if voice.system not in ("", name):
@@ -84,20 +94,40 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         ready = engine()
         start = time.perf_counter()
         with screen.progress(str(job.source)) as progress:
-            seconds, sung = convert_file(
-                job.source, voice, job.out, ready, options, melody=melody, rate=args.rate, bits=args.bits,
-                wants_melody=args.save_pitch is not None, progress=progress,
-            )  # fmt: skip
+            sung, ahead = None, None
+            if args.stream is not None:
+                seconds, ahead = stream_file(
+                    job.source, voice, job.out, ready, options, block_seconds=args.stream / 1000, bits=args.bits,
+                    progress=progress,
+                )  # fmt: skip
+            else:
+                seconds, sung = convert_file(
+                    job.source, voice, job.out, ready, options, melody=melody, rate=args.rate, bits=args.bits,
+                    wants_melody=args.save_pitch is not None, progress=progress,
+                )  # fmt: skip
         wall = time.perf_counter() - start
         if args.save_pitch and sung is not None:
             _save_pitch(sung, args.save_pitch, job, several=len(jobs) > 1)
-        screen.note(f"{job.source} -> {job.out}  ({seconds:.1f} s of sound in {wall:.1f} s)")
+        looks = "" if ahead is None else f", in blocks of {args.stream:g} ms, looking {1000 * ahead:.0f} ms ahead"
+        screen.note(f"{job.source} -> {job.out}  ({seconds:.1f} s of sound in {wall:.1f} s{looks})")
         factor = wall / seconds if seconds else float("nan")
-        return {"source": job.source, "out": job.out, "seconds": seconds, "real_time_factor": factor}
+        told = {"source": job.source, "out": job.out, "seconds": seconds, "real_time_factor": factor}
+        return told if ahead is None else {**told, "look_ahead_seconds": ahead}
 
     done, failed = each(jobs, work, screen, done="converted")
     screen.give({"voice": voice.name, "system": name, "converted": done, "failed": failed})
     return 2 if failed else 0
+
+
+def _refuse_beside_stream(args: argparse.Namespace) -> None:
+    if not 0.1 <= args.stream <= 60_000:
+        raise BadOption(f"--stream: blocks of {args.stream:g} ms: from 0.1 to 60000 can be used")
+    for flag in ("pitch", "save_pitch", "rate"):
+        if getattr(args, flag) is not None:
+            raise BadOption(
+                f"--{flag.replace('_', '-')} and --stream do not go together: "
+                "a stream hears the melody on its way, and keeps the rate"
+            )
 
 
 def _save_pitch(melody: Contour, place: Path, job: Job, *, several: bool) -> None:

@@ -140,6 +140,55 @@ def convert_file(
     return sound.seconds, melody
 
 
+def stream_file(
+    source: Path | str,
+    voice: Voice,
+    out: Path | str,
+    engine: Any,
+    options: Any = None,
+    *,
+    block_seconds: float = 0.02,
+    bits: int | None = None,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> tuple[float, float]:
+    """From file to file as if the sound came from a microphone, in blocks of any length.
+
+    Args:
+        source: What is sung or said; `"-"` is standard input.
+        voice: Who should be heard.
+        out: Where to, at the rate of the source; `"-"` is standard output.
+        engine: A loaded system.
+        options: Of that system.
+        block_seconds: How much comes at a time; the result does not depend on it.
+        bits: Of the result, where its format leaves a choice.
+        progress: Told the fraction that is done.
+
+    Returns:
+        Seconds of sound, and those that the stream looks ahead.
+
+    Raises:
+        BadOption: The system cannot, or an option asks for what only a whole recording can tell.
+        BadAudio: The source is empty, or cannot be read.
+    """
+    from itertools import chain
+
+    from mynah.audio.files import probe, stream
+    from mynah.core.errors import BadAudio
+    from mynah.core.verbs import Streams
+    from mynah.nets.streams import through
+
+    if not isinstance(engine, Streams):
+        raise BadOption(f"{type(engine).__name__} needs a whole recording: it cannot sing while the sound comes in")
+    blocks = stream(source, mono=True, block_seconds=block_seconds)
+    first = next(blocks, None)
+    if first is None:
+        raise BadAudio(f"{source}: there is no sound in it")
+    sung = engine.stream(voice, options, rate=first.rate)
+    total = 0.0 if str(source) == "-" else probe(source).seconds
+    seconds = through(sung, chain([first], blocks), out, first.rate, seconds=total, bits=bits, progress=progress)
+    return seconds, sung.latency
+
+
 def takes_melody(engine: Any) -> bool:
     """Whether a converter, or its class, can be given the melody instead of hearing it."""
     return "melody" in signature(engine.convert).parameters

@@ -138,13 +138,36 @@ class Translates(Protocol[AnyOptions]):
 
 @runtime_checkable
 class Stream(Protocol):
-    """A verb that works while the sound is still coming in."""
+    """A verb that works while the sound is still coming in; how it is cut into blocks makes no difference.
 
-    latency: float  # seconds
+    Attributes:
+        latency: Seconds that a sample waits at most before what became of it comes out: by how much the verb looks
+            ahead, without the time that computing takes.
+    """
+
+    latency: float
 
     def push(self, block: Audio) -> Audio: ...
 
     def flush(self) -> Audio: ...
+
+
+@runtime_checkable
+class Streams(Protocol[AnyOptions]):
+    """A converter that can begin to sing before the recording has ended, with what it keeps in bounded memory."""
+
+    def stream(self, voice: Voice, options: AnyOptions | None = None, *, rate: int) -> Stream:
+        """Begin.
+
+        Args:
+            voice: As for `convert`.
+            options: As for `convert`.
+            rate: Of the blocks that will come and of those that go out, in Hz.
+
+        Raises:
+            BadOption: An option asks for what only a whole recording can tell; else as for `convert`.
+        """
+        ...
 
 
 def options_of(system: type, verb: str) -> type[Options]:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mynah.audio.chunks import Chunks
-from mynah.audio.files import Writer, probe, stream
+from mynah.audio.files import Writer
 from mynah.audio.mixing import as_one
 from mynah.audio.resample import Resampler, resampled_length
 from mynah.core.errors import BadAudio
@@ -329,36 +329,40 @@ def whole(sung: Stream, source: Audio) -> Audio:
     return Audio(result / result.abs().max().clamp(min=1.0), source.rate)
 
 
-def through_file(
+def through(
     sung: Stream,
-    source: Path,
-    out: Path,
+    blocks: Iterable[Audio],
+    out: Path | str,
     rate: int,
     *,
+    seconds: float,
     bits: int | None = None,
-    block_seconds: float = BLOCK_SECONDS,
     progress: Callable[[float], None] = lambda fraction: None,
-) -> None:
-    """As `whole`, from file to file with flat memory.
+) -> float:
+    """As `whole`, block by block into a file with flat memory.
 
     Args:
-        sung: A stream at the rate of the source, with a result at `rate`.
-        source: What is sung.
+        sung: A stream at the rate of the blocks, with a result at `rate`.
+        blocks: What is sung.
         out: Where to.
         rate: Of the result, in Hz.
+        seconds: How long the source is about to be, for the progress.
         bits: Of the result, where its format leaves a choice.
-        block_seconds: How much is pushed at a time.
         progress: Told the fraction that is done.
 
+    Returns:
+        Seconds that came.
+
     Raises:
-        BadAudio: The source is empty, or cannot be read.
+        BadAudio: There is no sound, or it cannot be read.
         BadOption: What `mynah.write` says of places, formats and bits.
         NoSpace: The disk is full.
     """
-    total, done = max(probe(source).seconds, 0.01), 0.0
+    done = 0.0
     with Writer(out, rate, channels=1, bits=bits) as writer:
-        for block in stream(source, mono=True, block_seconds=block_seconds):
+        for block in blocks:
             writer.push(sung.push(block))
             done += block.seconds
-            progress(min(1.0, done / total))
+            progress(min(1.0, done / max(seconds, 0.01)))
         writer.push(sung.flush())
+    return done

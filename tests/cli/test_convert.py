@@ -222,3 +222,54 @@ def test_a_system_that_works_from_file_to_file_does(
     done = run("convert", song, "--voice", "ann", "--system", loud, "--bits", 16, "--gain", 2)
     assert done.code == 0
     assert seen == {"source": song, "out": song.with_name("song-ann.wav"), "rate": None, "bits": 16, "gain": 2.0}
+
+
+class Echo:
+    """A stream that looks a tenth of a second ahead, and gives back what came."""
+
+    latency = 0.1
+
+    def __init__(self) -> None:
+        self.blocks: list[int] = []
+
+    def push(self, block: Audio) -> Audio:
+        self.blocks.append(block.samples.shape[-1])
+        return block
+
+    def flush(self) -> Audio:
+        return Audio(torch.zeros(1, 0), 8000)
+
+
+def test_a_stream_is_fed_in_blocks_and_says_how_far_it_looks_ahead(
+    run: Run, loud: str, loud_system: type[Any], song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    echo = Echo()
+
+    def stream(self: Any, voice: Voice, options: Any = None, *, rate: int) -> Echo:
+        assert (rate, options.gain) == (8000, 2.0)
+        return echo
+
+    monkeypatch.setattr(loud_system, "stream", stream, raising=False)
+    done = run("convert", song, "--voice", "ann", "--system", loud, "--gain", 2, "--stream", 5)
+    assert done.code == 0
+    assert "in blocks of 5 ms, looking 100 ms ahead" in done.err
+    assert set(echo.blocks) == {40}
+    assert read(song.with_name("song-ann.wav")).samples.equal(read(song).samples)
+    told = run("convert", song, "--voice", "ann", "--system", loud, "--gain", 2, "--force", "--json", "--stream").json
+    assert told["converted"][0]["look_ahead_seconds"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        ((), "needs a whole recording"),
+        (("0",), "0.1 to 60000"),
+        (("20", "--rate", "16000"), "--rate and --stream"),
+        (("20", "--save-pitch", "song.csv"), "--save-pitch and --stream"),
+    ],
+)
+def test_a_stream_that_cannot_be_is_refused(run: Run, loud: str, song: Path, flags: tuple[str, ...], why: str) -> None:
+    refused = run("convert", song, "--voice", "ann", "--system", loud, "--stream", *flags)
+    assert (refused.code, len(refused.err.splitlines())) == (2, 1)
+    assert why in refused.err
+    assert list(song.parent.iterdir()) == [song]

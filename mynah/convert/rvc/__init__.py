@@ -11,7 +11,7 @@ nothing is random but by a seed; the result is as long as the source.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -33,6 +33,7 @@ from mynah.convert.rvc.net import SPREAD, Singer
 from mynah.convert.rvc.rendering import protected, singing
 from mynah.convert.rvc.sizes import FRAMES_PER_SECOND, DecoderConfig, NetConfig
 from mynah.core.errors import BadOption, BadVoice
+from mynah.core.recipe import Recipe
 from mynah.core.system import Card, System
 from mynah.core.types import Audio, Contour, Voice
 from mynah.core.verbs import Files, Options
@@ -62,7 +63,7 @@ from mynah.nets.streams import (
     lag,
     over,
     paired,
-    through_file,
+    through,
     whole,
 )  # fmt: skip
 
@@ -193,6 +194,22 @@ class Rvc(System[Config]):
         return adopting.adopt(files, into)
 
     @classmethod
+    def course(
+        cls, data: Path, folder: Path, *, teacher: str = "", hold_out: Sequence[str] = (), start: str = ""
+    ) -> dict[str, Callable[[], Recipe]]:
+        """The one stage of training, on from `start` or from nothing, see `mynah.convert.rvc.recipe`.
+
+        Raises:
+            BadOption: A teacher, of whom there is none here, or more than two files to go on from.
+            BadCheckpoint: What to go on from is missing, damaged, hostile, or cannot learn on.
+        """
+        from mynah.convert.rvc.recipe import course
+
+        if teacher:
+            raise BadOption("convert/rvc learns from no teacher: a pretrained pair to go on from is --start G,D")
+        return course(data, folder, hold_out=hold_out, start=start)
+
+    @classmethod
     def layouts(cls) -> Mapping[str, str]:
         """As what a model can be handed on."""
         return models.LAYOUTS
@@ -261,11 +278,11 @@ class Rvc(System[Config]):
         Returns:
             The melody that was sung from, before it was transposed; None for a model that is told none.
         """
-        heard = probe(source).rate
-        rate = rate or max(heard, self._singer_of(voice).config.decoder.rate)
-        melody = self._melody(voice, melody, stream(source, mono=True), heard)
-        sung = self._sung(voice, options, heard, SONG, melody, rate)
-        through_file(sung, source, out, rate, bits=bits, progress=progress)
+        info = probe(source)
+        rate = rate or max(info.rate, self._singer_of(voice).config.decoder.rate)
+        melody = self._melody(voice, melody, stream(source, mono=True), info.rate)
+        sung = self._sung(voice, options, info.rate, SONG, melody, rate)
+        through(sung, stream(source, mono=True), out, rate, seconds=info.seconds, bits=bits, progress=progress)
         return melody
 
     def stream(self, voice: Voice, options: RvcOptions | None = None, *, rate: int) -> Sung:

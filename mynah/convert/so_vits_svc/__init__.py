@@ -60,7 +60,7 @@ from mynah.nets.streams import (
     Sung,
     flat,
     lag,
-    through_file,
+    through,
     whole,
 )
 
@@ -279,11 +279,11 @@ class SoVitsSvc(System[Config]):
         Returns:
             The melody that was sung from, before it was transposed.
         """
-        heard = probe(source).rate
-        rate = rate or max(heard, self._model_of(voice).singer.config.decoder.rate)
+        info = probe(source)
+        rate = rate or max(info.rate, self._model_of(voice).singer.config.decoder.rate)
         melody = melody or contour_of(stream(source, mono=True))
-        sung = self._sung(voice, options, heard, SONG, melody, rate)
-        through_file(sung, source, out, rate, bits=bits, progress=progress)
+        sung = self._sung(voice, options, info.rate, SONG, melody, rate)
+        through(sung, stream(source, mono=True), out, rate, seconds=info.seconds, bits=bits, progress=progress)
         return melody
 
     def stream(self, voice: Voice, options: SoVitsSvcOptions | None = None, *, rate: int) -> Sung:
