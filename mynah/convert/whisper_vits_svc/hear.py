@@ -108,18 +108,11 @@ class PublishedEars:
             Offline: A file is not here and cannot be fetched; the message says what to bring.
             BadCheckpoint: Damaged, hostile, or of another size.
         """
-        self._fit(self._places[0], earfiles.whisper_width(self._places[0]), self.words)
-        _ = self._hubert, self._speaker
-        return earfiles.named(*self._places)
-
-    @cached_property
-    def _places(self) -> tuple[Path, Path, Path]:
         choice = self.choice
-        return (
-            earfiles.whisper_file(choice.whisper),
-            earfiles.hubert_file(choice.hubert),
-            earfiles.speaker_file(choice.speaker),
-        )
+        words = earfiles.whisper_file(choice.whisper)
+        self._fit(words, earfiles.whisper_width(words), self.words)
+        _ = self._hubert, self._speaker
+        return earfiles.named(words, earfiles.hubert_file(choice.hubert), earfiles.speaker_file(choice.speaker))
 
     def _fit(self, path: Path, found: int, wanted: int) -> None:
         if found != wanted:
@@ -127,14 +120,14 @@ class PublishedEars:
 
     @cached_property
     def _whisper(self) -> whisper.WhisperEncoder:
-        path = self._places[0]
+        path = earfiles.whisper_file(self.choice.whisper)
         net = earfiles.trimmed(load_foreign(path), str(path))
         self._fit(path, net.config.size, self.words)
         return net.to(self.device)
 
     @cached_property
     def _hubert(self) -> hubert.Hubert:
-        path = self._places[1]
+        path = earfiles.hubert_file(self.choice.hubert)
         net = earfiles.soft_hubert(path)
         self._fit(path, net.config.units, self.sounds)
         return net.to(self.device)
