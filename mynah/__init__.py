@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from mynah.core.types import Audio as Audio
     from mynah.core.types import Contour as Contour
     from mynah.core.types import Stems as Stems
+    from mynah.core.types import Transcript as Transcript
     from mynah.core.types import Voice as Voice
     from mynah.scenes.cover import cover as cover
     from mynah.separate import separate as separate
+    from mynah.transcribe import transcribe as transcribe
     from mynah.voices.library import names as voices
 
     __version__: str
@@ -37,6 +39,7 @@ _HOMES = {
     "Audio": "mynah.core.types:Audio",
     "Contour": "mynah.core.types:Contour",
     "Stems": "mynah.core.types:Stems",
+    "Transcript": "mynah.core.types:Transcript",
     "Voice": "mynah.core.types:Voice",
     "adopt": "mynah.api:adopt",
     "convert": "mynah.convert",
@@ -44,6 +47,7 @@ _HOMES = {
     "enrol": "mynah.api:enrol",
     "read": "mynah.audio.files:read",
     "separate": "mynah.separate",
+    "transcribe": "mynah.transcribe",
     "voice": "mynah.api:voice",
     "voices": "mynah.voices",
     "write": "mynah.audio.files:write",
@@ -53,6 +57,7 @@ __all__ = [
     "Audio",
     "Contour",
     "Stems",
+    "Transcript",
     "Voice",
     "__version__",
     "adopt",
@@ -61,6 +66,7 @@ __all__ = [
     "enrol",
     "read",
     "separate",
+    "transcribe",
     "voice",
     "voices",
     "write",

@@ -24,8 +24,8 @@ from torch import nn
 
 from mynah.core.registry import find, names
 from mynah.core.system import System
-from mynah.core.types import Audio, Stems, Voice
-from mynah.core.verbs import VERBS, Converts, Separates, options_of
+from mynah.core.types import Audio, Stems, Transcript, Voice
+from mynah.core.verbs import VERBS, Converts, Separates, Transcribes, Translates, options_of
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mynah"
@@ -78,9 +78,30 @@ def separated(system: Any, options: Any) -> Audio:
     return Audio(torch.cat([stem.samples for stem in stems.values()]), mix.rate)
 
 
+def transcribed(system: Any, options: Any) -> Audio:
+    return in_numbers(system.transcribe(note(220, 1.237), options))
+
+
+def translated(system: Any, options: Any) -> Audio:
+    return in_numbers(system.translate(note(220, 1.237), options))
+
+
+def in_numbers(heard: Any) -> Audio:
+    """All that a transcript says, so that it can be held to the same rules as sound."""
+    assert isinstance(heard, Transcript)
+    assert heard.seconds == pytest.approx(1.237, abs=1e-4)
+    said = [heard.text, heard.language, *(line.text for line in heard.lines)]
+    times = [(line.start_seconds, line.end_seconds, line.confidence or 0.0) for line in heard.lines]
+    assert all(0 <= start < end <= heard.seconds + 0.02 for start, end, _ in times)
+    letters = [float(ord(letter)) for text in said for letter in text + " "]
+    return Audio(torch.tensor([[*letters, *chain.from_iterable(times)]]), 1)
+
+
 TRIES: dict[str, tuple[type, Callable[[Any, Any], Audio]]] = {
     "convert": (Converts, converted),
     "separate": (Separates, separated),
+    "transcribe": (Transcribes, transcribed),
+    "translate": (Translates, translated),
 }
 
 

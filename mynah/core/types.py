@@ -50,12 +50,34 @@ class Contour:
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of a transcript: what is said or sung, from when to when in seconds."""
+class Word:
+    """One word of a transcript with the mark that follows it, from when to when in seconds.
+
+    `confidence` is how probable the listener found it, 0 to 1.
+    """
 
     text: str
     start_seconds: float
     end_seconds: float
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a transcript: what is said or sung, from when to when in seconds.
+
+    Attributes:
+        words: With their times, where these were asked for.
+        confidence: How probable the listener found it, 0 to 1: the geometric mean over its tokens.
+        silence: How probable it is that nobody says anything here, 0 to 1.
+    """
+
+    text: str
+    start_seconds: float
+    end_seconds: float
+    words: tuple[Word, ...] = ()
+    confidence: float | None = None
+    silence: float | None = None
 
 
 @dataclass(frozen=True)

@@ -114,10 +114,14 @@ class WhisperEncoder(nn.Module):
         Shape:
             `[batch, 200 + time + 200]` to `[batch, bands, time // 160]`.
         """
+        mel = self.log_bands(wave)
+        return (torch.maximum(mel, mel.amax(dim=(1, 2), keepdim=True) - 8) + 4) / 4
+
+    def log_bands(self, wave: Tensor) -> Tensor:
+        """As `log_mel`, before what lies 80 dB under the loudest is lifted to that: logarithms to base 10 of power."""
         spectrum = torch.stft(wave, 400, 160, window=self.window, center=False, return_complex=True)
         power = spectrum[..., : (wave.shape[-1] - 400) // 160].abs().square()
-        mel = torch.matmul(self.filters, power).clamp(min=1e-10).log10()
-        return (torch.maximum(mel, mel.amax(dim=(1, 2), keepdim=True) - 8) + 4) / 4
+        return torch.matmul(self.filters, power).clamp(min=1e-10).log10()
 
     def forward(self, mel: Tensor) -> Tensor:
         x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
@@ -209,7 +213,7 @@ def from_state(checkpoint: Mapping[str, Any], what: str = "the checkpoint") -> W
     return encoder.eval().requires_grad_(False)
 
 
-_HUGGING_FACE = {
+HUGGING_FACE = {
     "embed_positions.weight": "positional_embedding",
     "layer_norm.": "ln_post.",
     "self_attn_layer_norm.": "attn_ln.",
@@ -239,7 +243,7 @@ def remap(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             continue
         short = short.removeprefix("encoder.")
         layer, rest = re.fullmatch(r"((?:layers|blocks)\.\d+\.)?(.*)", short).groups(default="")  # type: ignore[union-attr]
-        for theirs, here in _HUGGING_FACE.items():
+        for theirs, here in HUGGING_FACE.items():
             if rest.startswith(theirs):
                 rest = here + rest.removeprefix(theirs)
                 break

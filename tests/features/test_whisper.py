@@ -59,7 +59,7 @@ def test_the_filter_bank_is_the_published_one() -> None:
 
 
 def test_a_layout_of_hugging_face_loads_the_same(encoder: WhisperEncoder) -> None:
-    turned = {ours: hub for hub, ours in whisper._HUGGING_FACE.items()}
+    turned = {ours: hub for hub, ours in whisper.HUGGING_FACE.items()}
     renamed = {}
     for name, value in made_up().items():
         for ours, hub in turned.items():

@@ -1,0 +1,1 @@
+"""Text: what is written down, and how it is laid out."""

@@ -1,0 +1,208 @@
+"""Whisper: writes down what is said or sung in a hundred languages, or translates it into English.
+
+An encoder hears windows of 30 s; a decoder writes words and times, token by token. All published sizes run, from tiny
+to large-v3 and its turbo, from files of openai/whisper and folders of Hugging Face; nothing in them is executed.
+Paper: Radford, Kim, Xu, Brockman, McLeavey, Sutskever, arXiv 2212.04356. Parameters: openai/whisper, MIT.
+
+Where it differs: pauses are not listened to; windows are not told the text before them unless asked, because refrains
+then never end; words may last as long as a singer holds them; and several windows can be heard at once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Self
+
+import torch
+from pydantic import Field
+
+from mynah.audio.resample import resample
+from mynah.catalog.checkpoint import load_strict
+from mynah.catalog.weights import locate
+from mynah.core.errors import BadAudio, BadOption
+from mynah.core.system import Card, System
+from mynah.core.types import Audio, Transcript
+from mynah.core.verbs import Options
+from mynah.features.whisper import RATE
+from mynah.transcribe.whisper.longform import Guards, Listener
+from mynah.transcribe.whisper.net import Config, Net
+from mynah.transcribe.whisper.published import DEFAULT, WEIGHTS, Heads, read
+from mynah.transcribe.whisper.tokens import Tokens, small_vocabulary
+
+_SEED = 13  # of weights that happen to hear something in a short note
+
+
+class CannotTranslate(UserWarning):
+    """The weights never learnt to translate."""
+
+
+class WhisperOptions(Options):
+    """What a reader may change."""
+
+    language: Annotated[
+        str, Field(max_length=16, description="that is spoken, such as de; found out when it is left out")
+    ] = ""
+    words: Annotated[bool, Field(description="times for every word, not only for every line")] = False
+    prompt: Annotated[
+        str, Field(max_length=4000, description="text as it might stand before: names and spellings to expect")
+    ] = ""
+    batch: Annotated[
+        int, Field(ge=1, le=64, description="windows that are heard at once; more than 1 cuts at pauses")
+    ] = 1
+    follow: Annotated[
+        bool, Field(description="tell each window the text before it: smoother prose, and endless refrains")
+    ] = False
+    temperature: Annotated[
+        float, Field(ge=0, le=1, description="how boldly words are chosen; doubtful windows are heard again with more")
+    ] = 0.0
+    fallback: Annotated[bool, Field(description="hear doubtful windows again, more boldly each time")] = True
+    tries: Annotated[
+        int, Field(ge=1, le=16, description="texts sampled where words are chosen boldly; the likeliest is kept")
+    ] = 5
+    compression: Annotated[
+        float,
+        Field(ge=1, le=10, description="a text that zlib makes smaller than this repeats itself: it is doubtful",
+              json_schema_extra={"unit": "times"}),
+    ] = 2.4  # fmt: skip
+    log_probability: Annotated[
+        float,
+        Field(ge=-10, le=0, description="a text less probable than this is doubtful",
+              json_schema_extra={"unit": "nats per token"}),
+    ] = -1.0  # fmt: skip
+    silence: Annotated[
+        float, Field(ge=0, le=1, description="a doubtful window more probably silent than this has no words")
+    ] = 0.6
+    hush_db: Annotated[
+        float,
+        Field(ge=-120, le=0, description="pauses of 2 s and more that are softer than this are not listened to",
+              json_schema_extra={"unit": "dB"}),
+    ] = -60.0  # fmt: skip
+    no_repeat: Annotated[
+        int, Field(ge=0, le=64, description="never write so many tokens a second time in one window; 0 lets them")
+    ] = 0
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="of bold choices")] = 0
+
+
+class Whisper(System[Config]):
+    """Writes down what is said or sung."""
+
+    card = Card(
+        verbs=("transcribe", "translate"),
+        paper="https://arxiv.org/abs/2212.04356",
+        origin="upstream weights",
+        weights={**WEIGHTS, "default": WEIGHTS[DEFAULT]},
+    )
+
+    def __init__(
+        self, config: Config, tokens: Tokens, heads: Heads, banned: Sequence[int] | None = None, *, name: str = ""
+    ) -> None:
+        super().__init__(config)
+        self.tokens, self.heads = tokens, heads
+        own = [tokens.transcribe, tokens.translate, tokens.start, tokens.before, tokens.other_model, tokens.silence]
+        self.banned = sorted({*(tokens.unsaid if banned is None else banned), *own})
+        self.translates = tokens.multilingual and "turbo" not in name
+        self.net = Net(config).eval().requires_grad_(False)
+
+    @classmethod
+    def tiny(cls) -> Self:
+        tokens = small_vocabulary()
+        config = Config(80, 64, 1, audio_context=150, vocabulary=tokens.size, text_layers=2, text_context=24)
+        system = cls(config, tokens, ((1, 0),))
+        generator = torch.Generator().manual_seed(_SEED)
+        for weight in system.net.parameters():
+            spread = 0.5 / weight.shape[-1] ** 0.5 if weight.ndim > 1 else 0.1
+            weight.copy_(torch.randn(weight.shape, generator=generator) * spread)
+        return system
+
+    @classmethod
+    def load(cls, weights: str = "default", *, device: str = "cpu") -> Self:
+        """Weights by name, as a file of openai/whisper, or as a folder of Hugging Face.
+
+        Raises:
+            BadOption: Neither a name, a file nor a folder.
+            BadCheckpoint: Damaged, hostile, or no Whisper.
+            Offline: Published weights are not here and cannot be fetched.
+        """
+        folder = Path(weights).expanduser()
+        there = weights not in cls.card.weights and folder.is_dir()
+        path = folder if there else locate(weights, cls.card.weights)
+        package = read(path)
+        system = cls(package.config, package.tokens, package.heads, package.banned, name=path.name)
+        load_strict(system.net, package.state, str(path))
+        system.net.to(device)
+        return system
+
+    def transcribe(
+        self,
+        source: Audio,
+        options: WhisperOptions | None = None,
+        *,
+        progress: Callable[[float], None] = lambda fraction: None,
+    ) -> Transcript:
+        """What is said or sung, in its own language.
+
+        Raises:
+            BadAudio: Empty, or not finite.
+            BadOption: The weights do not know the language.
+        """
+        return self._written(source, options or WhisperOptions(), self.tokens.transcribe, progress)
+
+    def translate(
+        self,
+        source: Audio,
+        options: WhisperOptions | None = None,
+        *,
+        progress: Callable[[float], None] = lambda fraction: None,
+    ) -> Transcript:
+        """What is said or sung, in English.
+
+        Raises:
+            BadAudio: Empty, or not finite.
+            BadOption: The weights do not know the language, or no other than English.
+        """
+        if not self.tokens.multilingual:
+            raise BadOption("these weights know English alone: translate with others, such as small")
+        if not self.translates:
+            message = "the turbo never learnt to translate and mostly writes down what it hears: take large-v3 or small"
+            warnings.warn(message, CannotTranslate, stacklevel=2)
+        return self._written(source, options or WhisperOptions(), self.tokens.translate, progress)
+
+    @torch.inference_mode()
+    def _written(
+        self, source: Audio, options: WhisperOptions, task: int, progress: Callable[[float], None]
+    ) -> Transcript:
+        language = options.language.lower()
+        known = sorted(self.tokens.languages) if self.tokens.multilingual else ["en"]
+        if language and language not in known:
+            raise BadOption(f"language: these weights know no {language!r}: choose among {', '.join(known)}")
+        mono = resample(Audio(source.samples.mean(0, keepdim=True), source.rate), RATE).samples[0]
+        if not mono.numel():
+            raise BadAudio("the recording is empty: there are no words in it to hear")
+        if not mono.isfinite().all():
+            raise BadAudio("the recording contains NaN or infinity; export it again")
+        listener = Listener(
+            self.net, self.tokens, self.heads, mono,
+            banned=self.banned, task=task, language=language, guards=_guards(options),
+        )  # fmt: skip
+        prompt = self.tokens.numbers_of(" " + options.prompt.strip()) if options.prompt.strip() else []
+        if options.batch > 1:
+            hear = partial(listener.together, prompt, options.batch)
+        else:
+            hear = partial(listener.one_by_one, prompt, follow=options.follow)
+        lines = tuple(hear(words=options.words, progress=progress))
+        between = "" if listener.language in ("zh", "ja", "th", "lo", "my", "yue") else " "
+        spoken = "en" if task == self.tokens.translate else listener.language
+        return Transcript(between.join(line.text for line in lines), spoken, source.seconds, lines)
+
+
+def _guards(options: WhisperOptions) -> Guards:
+    steps = [options.temperature]
+    while options.fallback and steps[-1] < 1:
+        steps.append(min(1.0, round(steps[-1] + 0.2, 6)))
+    return Guards(
+        tuple(steps), options.tries, options.compression, options.log_probability, options.silence, options.hush_db,
+        options.no_repeat, options.seed,
+    )  # fmt: skip
