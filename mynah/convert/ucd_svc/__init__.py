@@ -9,26 +9,27 @@ weights were ever published; ours is after the paper, and what it leaves open is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from mynah.audio.resample import resample
+from mynah.audio.files import probe, stream
+from mynah.audio.mixing import as_one
 from mynah.catalog.checkpoint import load_strict
 from mynah.catalog.weights import locate
 from mynah.convert.ucd_svc.generator import Generator
-from mynah.convert.ucd_svc.hear import Heard, hear
+from mynah.convert.ucd_svc.hear import listening, metering, pitch_of
 from mynah.convert.ucd_svc.listeners import student_ear
 from mynah.convert.ucd_svc.published import Model, read, read_row
-from mynah.convert.ucd_svc.rendering import render
-from mynah.convert.ucd_svc.sizes import RATE, Config, config
+from mynah.convert.ucd_svc.rendering import Singing, rows_of
+from mynah.convert.ucd_svc.sizes import RATE, UNIT, Config, config
 from mynah.convert.ucd_svc.table import VoiceTable
-from mynah.core.errors import BadAudio, BadCheckpoint, BadOption, BadVoice, UnknownVoice
+from mynah.core.errors import BadCheckpoint, BadOption, BadVoice, UnknownVoice
 from mynah.core.recipe import Recipe
 from mynah.core.system import Card, System
 from mynah.core.types import Audio, Contour, Voice
@@ -36,8 +37,9 @@ from mynah.core.verbs import Options
 from mynah.features import content, speaker
 from mynah.features.content import ContentConfig, ContentStudent
 from mynah.features.melody import semitones_to_fit
-from mynah.features.pitch import pitch as track
+from mynah.features.pitch import contour_of
 from mynah.nets.normed import folded
+from mynah.nets.streams import Beside, Chain, Known, Resampled, Sung, lag, through, whole
 from mynah.voices.library import find
 
 LOW_HZ, HIGH_HZ = 30.0, 2000.0
@@ -122,21 +124,48 @@ class UcdSvc(System[Config]):
             BadVoice: The voice is not in the table and has no clips.
         """
         options = options or UcdSvcOptions()
-        length = source.samples.shape[-1]
-        if length == 0:
-            raise BadAudio("the recording is empty: there is nothing to convert")
-        if not source.samples.isfinite().all():
-            raise BadAudio("the recording holds samples that are not numbers (NaN or infinite)")
+        melody = melody or contour_of([as_one(source)], tracker=options.tracker)
+        return whole(self._sung(voice, options, source.rate, melody), source)
+
+    def convert_file(
+        self,
+        source: Path,
+        voice: Voice,
+        options: UcdSvcOptions | None,
+        out: Path,
+        *,
+        rate: int | None = None,
+        bits: int | None = None,
+        melody: Contour | None = None,
+        progress: Callable[[float], None] = lambda fraction: None,
+    ) -> Contour:
+        """As `convert`, from file to file with flat memory: hours are no harder than seconds.
+
+        Args:
+            rate: Of the result in Hz; by default that of the source, but at least the model's.
+            bits: Of the result, where its format leaves a choice.
+            progress: Told the fraction that is done.
+
+        Returns:
+            The melody that was sung from, before it was transposed.
+        """
+        options, info = options or UcdSvcOptions(), probe(source)
+        melody = melody or contour_of(stream(source, rate=RATE, mono=True), tracker=options.tracker)
+        rate = rate or max(info.rate, RATE)
+        sung = self._sung(voice, options, info.rate, melody, rate)
+        through(sung, stream(source, mono=True), out, rate, seconds=info.seconds, bits=bits, progress=progress)
+        return melody
+
+    def _sung(
+        self, voice: Voice, options: UcdSvcOptions, rate: int, melody: Contour, out_rate: int | None = None
+    ) -> Sung:
+        """All the way from the source to the result, with what is known of the melody."""
         row, generator = self._singer(voice, options.fit_steps)
-        with torch.inference_mode():
-            mono = Audio(source.samples.mean(0, keepdim=True), source.rate)
-            wave = resample(mono, RATE).samples[0]
-            contour = melody or track(mono, tracker=options.tracker)
-            heard = hear(wave, contour, self.ear, self.config.loudness_window)
-            heard = Heard(heard.content, heard.loudness, _moved(heard.pitch, voice, options))
-            sung = torch.cat(list(render(generator, self.config, heard, row, options.seed)))
-            result = resample(Audio(sung[None], RATE), source.rate).samples[:, :length]
-        return Audio(F.pad(result, (0, length - result.shape[-1])).clone(), source.rate)
+        frames = math.ceil(len(melody.values) * melody.hop_seconds * RATE / UNIT)
+        pitch = _moved(pitch_of(melody, frames), voice, options)
+        rows = Beside(listening(self.ear.net), metering(self.config.loudness_window), Known(rows_of(pitch), UNIT))
+        singing = Singing(generator, self.config, row, options.seed)
+        return Sung(Chain(Resampled(rate, RATE), rows, singing), rate, RATE, lag(rate, RATE), out_rate)
 
     def row(self, voice: Voice, fit_steps: int = 40) -> Tensor:
         """The voice as this model knows it, `[size]`.

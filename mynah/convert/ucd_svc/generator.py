@@ -7,7 +7,6 @@ MIT), so that its published parameters load; what is ours is that every gate is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -59,27 +58,55 @@ class Upsampling(nn.Module):
             x = layer(x)
         return x[:, 0]
 
-    def spreader(self) -> Callable[[Tensor], Tensor]:
-        """The same as `spread`, as a product with a small matrix: for whoever has to do it again and again.
+    def spreader(self) -> Spreader:
+        """The same as `spread`, for whoever has to do it again and again."""
+        return Spreader(self)
 
-        A channel by itself can be spread after channels were mixed as well as before, and mixing frames is cheaper
-        than mixing samples.
+
+class Spreader:
+    """What `Upsampling.spread` does, as a product with a small matrix.
+
+    A channel by itself can be spread after channels were mixed as well as before, and mixing frames is cheaper than
+    mixing samples.
+
+    Attributes:
+        reach: Frames on either side that a frame's samples depend on.
+    """
+
+    def __init__(self, upsampling: Upsampling) -> None:
+        self._upsampling = upsampling
+        self.reach = reach = -(-upsampling.config.smoothing // upsampling.config.hop)
+        self._few = few = 4 * reach + 1
+        device = next(upsampling.parameters()).device
+        answers = upsampling.spread(torch.eye(few, device=device)[None])[0].unflatten(-1, (few, -1))
+        self._around = answers[reach : 3 * reach + 1, 2 * reach]
+        self._first = answers[: 2 * reach, :reach].flatten(1)
+        self._last = answers[-2 * reach :, -reach:].flatten(1)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """`[..., channel, frame]` to `[..., channel, frame * hop]`."""
+        if x.shape[-1] < self._few:
+            return self._upsampling.spread(x if x.ndim == 3 else x[None]).view(*x.shape[:-1], -1)
+        first = x[..., : 2 * self.reach] @ self._first
+        return torch.cat([first, self.amid(x), x[..., -2 * self.reach :] @ self._last], -1)
+
+    def amid(self, x: Tensor, more: Tensor | None = None, room: Tensor | None = None) -> Tensor:
+        """Of all frames but `reach` at either end.
+
+        Args:
+            x: `[..., channel, frame]`.
+            more: To be added to every channel, `[channel, 1]`.
+            room: Where the result, without batches, is put: memory that is used again is still in the cache.
         """
-        reach = -(-self.config.smoothing // self.config.hop)
-        few = 4 * reach + 1
-        device = next(self.parameters()).device
-        answers = self.spread(torch.eye(few, device=device)[None])[0].unflatten(-1, (few, -1))
-        around = answers[reach : 3 * reach + 1, 2 * reach]
-        first = answers[: 2 * reach, :reach].flatten(1)
-        last = answers[-2 * reach :, -reach:].flatten(1)
-
-        def spread(x: Tensor) -> Tensor:
-            if x.shape[-1] < few:
-                return self.spread(x)
-            amid = (x.unfold(-1, 2 * reach + 1, 1) @ around).flatten(-2)
-            return torch.cat([x[..., : 2 * reach] @ first, amid, x[..., -2 * reach :] @ last], -1)
-
-        return spread
+        seen, around = x.unfold(-1, 2 * self.reach + 1, 1), self._around
+        if more is not None:
+            seen = torch.cat([seen, more[:, None].expand(-1, seen.shape[-2], 1)], -1)
+            around = torch.cat([around, around.new_ones(1, around.shape[1])])
+        if room is None:
+            return (seen @ around).flatten(-2)
+        seen = seen.flatten(0, 1)
+        out = room[: len(seen) * around.shape[1]].view(len(seen), -1)
+        return torch.mm(seen, around, out=out).view(len(x), -1)
 
 
 class Layer(nn.Module):
@@ -101,13 +128,13 @@ class Layer(nn.Module):
         passed = torch.tanh(signal) * torch.sigmoid(gate)
         # Both at once: what limits these is not arithmetic but memory.
         leaving = [self.conv1x1_out, self.conv1x1_skip]
-        weights, biases = [_kernel(layer) for layer in leaving], [layer.bias for layer in leaving]
+        weights, biases = [kernel(layer) for layer in leaving], [layer.bias for layer in leaving]
         both = F.conv1d(passed, torch.cat(weights), torch.cat(biases))  # type: ignore[arg-type]
         on, out = both.split([len(weight) for weight in weights], 1)
         return (on + x) * math.sqrt(0.5), out
 
 
-def _kernel(layer: nn.Module) -> Tensor:
+def kernel(layer: nn.Module) -> Tensor:
     """Of a convolution whose weight norm may have been folded."""
     weight = layer.kernel() if isinstance(layer, Conv1d) else layer.weight
     assert isinstance(weight, Tensor)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mynah.audio.chunks import map_chunks
+from mynah.audio.chunks import Chunks
 from mynah.convert.ucd_svc.listeners import Ear
 from mynah.convert.ucd_svc.sizes import LOUDNESS_HOP, PITCH_HOP, RATE, UNIT
 from mynah.core.types import Contour
@@ -37,32 +37,35 @@ class Heard:
     pitch: Tensor
 
 
-def loudness_of(wave: Tensor, window: int) -> Tensor:
-    """Log-scaled A-weighted power in dB every 4 ms: `[time]` at 16 kHz to `[time // 64]`."""
+def listening(ear: Callable[[Tensor], Tensor]) -> Chunks:
+    """Words `[size, frame]` of 16 kHz sound `[time]` that comes in, 50 times a second."""
+    return _over(lambda wave: ear(wave[None])[0], _PAST, _AHEAD)
+
+
+def metering(window: int) -> Chunks:
+    """Log-scaled A-weighted power in dB of 16 kHz sound `[time]` that comes in: `[5, frame]`, every 4 ms."""
     power, meter = PowerSpectrum(window, LOUDNESS_HOP), Loudness(RATE, window)
     around = -(-window // 2 // UNIT)
+    return _over(lambda wave: meter(power(wave[None]))[0].unflatten(-1, (-1, UNIT // LOUDNESS_HOP)).T, around, around)
 
-    def part(piece: Tensor) -> Tensor:
-        return meter(power(piece[None]))[0]
 
-    ratio = Fraction(1, LOUDNESS_HOP)
-    pieces = map_chunks(
-        part, [wave], chunk=_STRETCH * UNIT, left=around * UNIT, right=around * UNIT, ratio=ratio
-    )  # fmt: skip
-    return torch.cat(list(pieces))
+def _over(function: Callable[[Tensor], Tensor], past: int, ahead: int) -> Chunks:
+    """A function of whole frames; the last one is filled up with silence."""
+
+    def filled(wave: Tensor) -> Tensor:
+        return function(F.pad(wave, (0, -len(wave) % UNIT)))
+
+    return Chunks(filled, _STRETCH * UNIT, left=past * UNIT, right=ahead * UNIT, ratio=Fraction(1, UNIT))
+
+
+def loudness_of(wave: Tensor, window: int) -> Tensor:
+    """All of `metering`, one after the other: `[time]` at 16 kHz to `[5 * frame]`."""
+    return torch.cat(list(metering(window).over([wave])), -1).T.flatten()
 
 
 def content_of(wave: Tensor, ear: Callable[[Tensor], Tensor]) -> Tensor:
-    """Words of `[time]` at 16 kHz: `[size, time // 320]`."""
-    pieces = map_chunks(
-        lambda piece: ear(piece[None])[0],
-        [wave],
-        chunk=_STRETCH * UNIT,
-        left=_PAST * UNIT,
-        right=_AHEAD * UNIT,
-        ratio=Fraction(1, UNIT),
-    )
-    return torch.cat(list(pieces), -1)
+    """All of `listening`: `[time]` at 16 kHz to `[size, frame]`."""
+    return torch.cat(list(listening(ear).over([wave])), -1)
 
 
 def pitch_of(melody: Contour, frames: int) -> Tensor:
@@ -80,7 +83,5 @@ def hear(wave: Tensor, melody: Contour, ear: Ear, window: int) -> Heard:
         ear: The acoustic model.
         window: Samples that loudness is measured over.
     """
-    wave = F.pad(wave, (0, -len(wave) % UNIT))
-    return Heard(
-        content_of(wave, ear.net), loudness_of(wave, window), pitch_of(melody, len(wave) // UNIT)
-    )  # fmt: skip
+    content = content_of(wave, ear.net)
+    return Heard(content, loudness_of(wave, window), pitch_of(melody, content.shape[-1]))

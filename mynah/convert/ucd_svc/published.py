@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
@@ -48,8 +49,8 @@ class Model:
         return hashlib.sha256(rows.numpy().tobytes()).hexdigest()[:16]
 
 
-def write(model: Model, path: Path) -> Path:
-    """One file with the net, the table, names, sizes and features."""
+def write(model: Model, path: Path, dtype: torch.dtype | None = None) -> Path:
+    """One file with the net, the table, names, sizes and features; its numbers as they are, or all of one kind."""
     state = {f"generator.{name}": value for name, value in model.generator.state_dict().items()}
     state |= {f"table.{name}": value for name, value in model.table.state_dict().items()}
     about = {
@@ -59,7 +60,7 @@ def write(model: Model, path: Path) -> Path:
         "ear": model.ear,
         "step": str(model.step),
     }
-    return to_safetensors(state, path, about)
+    return to_safetensors(state, path, about, dtype=dtype)
 
 
 def read(path: Path) -> Model:

@@ -189,7 +189,7 @@ class SingRecipe(Recipe):
 
     def export(self, folder: str) -> list[str]:
         """The model, and beside it the critics, for whoever wants to go on."""
-        files = [write(self.model(), Path(folder) / f"{MODEL}.safetensors")]
+        files = [write(self.model(), Path(folder) / f"{MODEL}.safetensors", torch.float16)]
         critics = {name: value.detach() for name, value in self.critics.state_dict().items()}
         files.append(to_safetensors(critics, Path(folder) / f"{MODEL}_critics.safetensors"))
         return [str(file) for file in files]
