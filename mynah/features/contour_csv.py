@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ _COLUMNS = ("time_seconds", "pitch_hz", "confidence")
 _UNVOICED = {"", "nan", "none", "-"}
 _RANGE_HZ = (10.0, 8000.0)
 _LONGEST_SECONDS = 24 * 3600.0
+_THEIRS = re.compile(r"\s*(\d{1,4})m\s+(\d{1,2})s\s+(\d{1,3})\s*,(.*)")
 
 
 def write_csv(contour: Contour, path: Path | str) -> Path:
@@ -44,6 +46,9 @@ def read_csv(path: Path | str, *, hop_seconds: float = 0.01) -> Contour:
     tabs divide; with the latter two a comma may be the decimal point. Rows need not be evenly spaced: between them the
     pitch moves evenly in octaves. So deleting rows bridges them, while emptying their pitch (or 0) makes them unvoiced.
 
+    So are the tables of so-vits-svc 5.0, which have no first line: `0m 1s  20,220`, whole Hz for every 10 ms, 0 where
+    there is none.
+
     Returns:
         Hz, on the grid of `hop_seconds`.
 
@@ -57,6 +62,9 @@ def read_csv(path: Path | str, *, hop_seconds: float = 0.01) -> Contour:
         raise BadOption(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise BadOption(f"{path}: is no text; a pitch table is a CSV file") from error
+    first = 1
+    if lines and _THEIRS.fullmatch(lines[0]):
+        lines, first = [",".join(_COLUMNS[:2]), *(_plain(line) for line in lines)], 0
     header = lines[0] if lines else ""
     divider = max(",;\t", key=header.count)
     names = [name.strip().strip('"').lower() for name in header.split(divider)]
@@ -66,7 +74,7 @@ def read_csv(path: Path | str, *, hop_seconds: float = 0.01) -> Contour:
     seconds: list[float] = []
     values: list[float] = []
     sure: list[float] = []
-    for number, fields in enumerate(csv.reader(lines[1:], delimiter=divider), start=2):
+    for number, fields in enumerate(csv.reader(lines[1:], delimiter=divider), start=first + 1):
         if not any(field.strip() for field in fields):
             continue
         where = f"{path}, line {number}"
@@ -90,6 +98,18 @@ def read_csv(path: Path | str, *, hop_seconds: float = 0.01) -> Contour:
         torch.tensor(seconds, dtype=torch.float64), torch.tensor(values), torch.tensor(sure), count, hop_seconds
     )
     return Contour(frames, hop_seconds, "Hz", confidences)
+
+
+def _plain(line: str) -> str:
+    """A row of so-vits-svc 5.0 in our columns; any other stays as it is.
+
+    Example:
+
+        >>> _plain("1m 2s  30,220")
+        '62.030,220'
+    """
+    found = _THEIRS.fullmatch(line)
+    return line if found is None else f"{60 * int(found[1]) + int(found[2])}.{int(found[3]):03},{found[4].strip()}"
 
 
 def _pitch(field: str, divider: str, where: str) -> float:

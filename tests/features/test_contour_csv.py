@@ -97,3 +97,22 @@ def test_no_file_and_no_text(path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00\x01RIFF")
     with pytest.raises(BadOption, match="no text"):
         read_csv(path)
+
+
+def test_a_table_of_so_vits_svc_is_read(path: Path) -> None:
+    path.write_text("".join(f"{t // 6000}m {t // 100 % 60}s {t % 100 * 10:3d},{200 + t % 7}\n" for t in range(6102)))
+    values = read_csv(path).values
+    assert len(values) == 6102 and values[0] == 200
+    torch.testing.assert_close(values, torch.tensor([200.0 + t % 7 for t in range(6102)]))
+    path.write_text("0m 0s   0,220\n0m 0s  10,0\n0m 0s  20,230\n\n")
+    assert read_csv(path).values.nan_to_num(0).tolist() == [220.0, 0.0, 230.0]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [("0m 0s  10,high", "'high' is no number"), ("0m 0s   0,220", "does not come after"), ("one,220", "'one' is no number")],
+)
+def test_a_bad_line_in_a_table_of_so_vits_svc_is_named(path: Path, line: str, why: str) -> None:
+    path.write_text(f"0m 0s   0,220\n{line}\n")
+    with pytest.raises(BadOption, match=f"line 2: .*{why}"):
+        read_csv(path)
