@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import wave
 from collections.abc import Callable
@@ -69,6 +70,11 @@ def test_only_a_token_opens(ask: Callable[..., Ask]) -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
     for token in TOKENS:
         assert call("GET", "/v1/voices", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+        password = base64.b64encode(f"anybody:{token}".encode()).decode()  # as browsers send it
+        assert call("GET", "/v1/voices", headers={"Authorization": f"Basic {password}"}).status_code == 200
+    for nonsense in ("Basic", "Basic ????", f"Basic {TOKENS[0]}", "Basic " + base64.b64encode(b"a:b").decode()):
+        refused = call("GET", "/v1/voices", headers={"Authorization": nonsense})
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, 'Basic realm="mynah"')
 
 
 def test_jobs_of_others_do_not_exist(ask: Callable[..., Ask], song: Path) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import re
-
-import httpx2 as httpx
-import pytest
 
 from mynah.core.registry import names
 from mynah.core.types import Transcript
@@ -16,8 +12,6 @@ from mynah.studio.page import completed
 from mynah.studio.verbs import able, protocol
 from mynah.studio.words import LANGUAGES
 from tests.studio.conftest import Studio
-
-TOKEN = "a-token-of-some-length"
 
 
 def test_a_verb_has_a_tab_when_somebody_does_it() -> None:
@@ -60,18 +54,3 @@ def test_every_page_allows_nothing_but_this_machine(studio: Studio) -> None:
 def test_files_of_the_machine_are_not_served(studio: Studio) -> None:
     for path in ("/etc/passwd", str(studio.home / "jobs" / "jobs.sqlite3"), "../../../etc/passwd"):
         assert studio.client.get(f"/en/gradio_api/file={path}").status_code in (403, 404)
-
-
-@pytest.mark.parametrize(("password", "status"), [(TOKEN, 200), ("wrong", 401), ("", 401)])
-def test_a_browser_gives_the_token_as_a_password(guarded: Studio, password: str, status: int) -> None:
-    secret = base64.b64encode(f"me:{password}".encode()).decode()
-    answer = httpx.get(f"{guarded.url}/en/", headers={"authorization": f"Basic {secret}"})
-    assert answer.status_code == status
-    assert status == 200 or answer.headers["www-authenticate"].startswith("Basic")
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> object:
-    running = Studio(tmp_path_factory.mktemp("guarded") / "home", MYNAH_TOKEN=TOKEN)
-    yield running
-    running.stop()
