@@ -17,6 +17,7 @@ from mynah.convert import convert
 from mynah.convert.whisper_vits_svc import WhisperVitsSvc, WhisperVitsSvcOptions
 from mynah.core.errors import BadCheckpoint, BadOption, BadVoice
 from mynah.core.types import Audio, Contour, Voice
+from mynah.features.pitch import read_csv
 from mynah.voices import library, store
 from mynah.voices.adoption import adopt
 from tests.convert.whisper_vits_svc.conftest import singer_state
@@ -89,6 +90,23 @@ def test_one_index_is_drawn_to_alone(ears: Path, tmp_path: Path) -> None:
     plain = sung(voice)
     assert sung(voice, retrieval=1, retrieval_sounds=0).equal(plain)
     assert not sung(voice, retrieval_sounds=1).equal(plain)
+
+
+@pytest.mark.parametrize("name", ["anny", "boss", "chap", "dick", "ethan", "f."])
+def test_no_name_loses_its_index(name: str, home: Path, tmp_path: Path) -> None:
+    folder = put(tmp_path / name, name)  # whose last letter the original cuts off
+    model(folder)
+    index(folder / "hubert.index", 4, 256)
+    bank = adopt(folder, "somebody").bank
+    assert bank is not None and len(bank) == 4
+
+
+def test_pitch_is_not_rounded_to_whole_hz(tmp_path: Path) -> None:
+    system, voice = WhisperVitsSvc.tiny(), Voice("x", (100.0, 400.0), clips=(note(),))
+    lines = "".join(f"{frame / 100},220.4\n" for frame in range(30))
+    (tmp_path / "melody.csv").write_text(f"time_seconds,pitch_hz\n{lines}")
+    sung_as_asked = system.convert(note(), voice, melody=read_csv(tmp_path / "melody.csv")).samples
+    assert not sung_as_asked.equal(system.convert(note(), voice, melody=MELODY).samples)
 
 
 def test_the_vector_is_the_one_in_the_file_and_nothing_changes_its_length(ears: Path, tmp_path: Path) -> None:

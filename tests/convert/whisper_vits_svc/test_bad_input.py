@@ -14,10 +14,12 @@ import torch
 
 from mynah.audio.files import write
 from mynah.cli.main import main
+from mynah.convert.whisper_vits_svc import losses
 from mynah.convert.whisper_vits_svc.recipe import course, ears_by, heard
 from mynah.convert.whisper_vits_svc.recipe import songs as songs_module
 from mynah.convert.whisper_vits_svc.recipe.light import LightCritics
 from mynah.convert.whisper_vits_svc.recipe.songs import Songs
+from mynah.convert.whisper_vits_svc.sizes import DecoderConfig
 from mynah.core.atomic import replacing
 from mynah.core.errors import BadData, NoSpace
 from mynah.core.types import Audio
@@ -152,3 +154,11 @@ def test_the_command_prepares_with_ears_by_choice_and_does_nothing_twice(
     assert "hubert-soft" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()  # told before the long work began
     assert ears_by(["house"]).sounds == 0
+
+
+def test_samples_above_one_do_not_stop_training() -> None:
+    loud = 3 * torch.randn(1, 8000, generator=torch.Generator().manual_seed(0))
+    assert loud.abs().max() > 1
+    assert losses.log_mel(loud, DecoderConfig()).isfinite().all()
+    assert losses.linear(loud, 320).isfinite().all()
+    assert losses.stft_loss(loud, loud.flip(1)).isfinite()
