@@ -6,6 +6,7 @@ only, flat ones and flat ones in cells (`IVF...,Flat`), and of those nothing but
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
@@ -13,12 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mynah.core.atomic import replacing
 from mynah.core.errors import BadCheckpoint
 
 KINDS = (b"IxFI", b"IxF2", b"IxFl", b"IwFl")  # flat by inner product, by distance, by either; in cells
 MOST_BYTES = 4 << 30
 MOST_SIZE = 4096  # of a vector
 MOST_CELLS = 1 << 20
+_BY_DISTANCE = 1
 LOUDEST = 60_000.0  # what float16 still holds
 
 
@@ -45,6 +48,20 @@ def read_vectors(path: Path | str) -> Tensor:
     if not found.isfinite().all() or (len(found) and float(found.abs().max()) > LOUDEST):
         raise BadCheckpoint(f"{path}: holds vectors that are not numbers (NaN, infinite or far too large)")
     return found
+
+
+def write_vectors(rows: Tensor, out: Path | str) -> Path:
+    """Write vectors `[row, size]` as a flat index by distance, which faiss opens, too; whole or not at all.
+
+    Raises:
+        NoSpace: The disk is full.
+    """
+    count, size = rows.shape
+    head = b"IxF2" + struct.pack("<iqqq?iQ", size, count, 1 << 20, 1 << 20, True, _BY_DISTANCE, count * size)
+    with replacing(Path(out)) as half, half.open("wb") as file:
+        file.write(head)
+        file.write(rows.detach().cpu().float().contiguous().numpy().astype("<f4").tobytes())
+    return Path(out)
 
 
 class _Reader:
