@@ -52,7 +52,7 @@ OURS = """
 from mynah.catalog.checkpoint import load_strict
 from mynah.convert.whisper_vits_svc import published
 from mynah.convert.whisper_vits_svc.net import Singer
-from mynah.convert.whisper_vits_svc.rendering import melody_of, render
+from mynah.convert.whisper_vits_svc.rendering import render
 from mynah.convert.whisper_vits_svc.sizes import NetConfig
 from mynah.nets.normed import folded
 singer = Singer(NetConfig()).eval()
@@ -61,8 +61,7 @@ folded(singer)
 heard = torch.cat([words, sounds])
 
 def run(count):
-    melody = melody_of(pitch[:count], singer, 0)
-    return sum(len(piece) for piece in render(singer, [heard[:, :count]], melody, voice, 0))
+    return sum(len(piece) for piece in render(singer, [heard[:, :count]], pitch[:count], voice, 0))
 
 torch.save(singer.dec(latent, source, voice[None]), compared)
 measured(run)

@@ -174,10 +174,9 @@ def stream_file(
 
     from mynah.audio.files import probe, stream
     from mynah.core.errors import BadAudio
-    from mynah.core.verbs import Streams
     from mynah.nets.streams import through
 
-    if not isinstance(engine, Streams):
+    if not hasattr(engine, "stream"):
         raise BadOption(f"{type(engine).__name__} needs a whole recording: it cannot sing while the sound comes in")
     blocks = stream(source, mono=True, block_seconds=block_seconds)
     first = next(blocks, None)

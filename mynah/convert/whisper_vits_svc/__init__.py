@@ -11,39 +11,59 @@ this house instead of 600 M parameters of Whisper and HuBERT.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from mynah.audio.resample import resample
+from mynah.audio.files import probe, stream
+from mynah.audio.mixing import as_one
 from mynah.catalog.weights import locate
 from mynah.convert.whisper_vits_svc import adopting
 from mynah.convert.whisper_vits_svc import share as models
 from mynah.convert.whisper_vits_svc.casting import Casting, model_in
 from mynah.convert.whisper_vits_svc.hear import Ears, OwnEars, PublishedEars
 from mynah.convert.whisper_vits_svc.net import Singer
-from mynah.convert.whisper_vits_svc.rendering import melody_of, render
+from mynah.convert.whisper_vits_svc.rendering import FRAMES_PER_SECOND, singing
 from mynah.convert.whisper_vits_svc.sizes import DecoderConfig, NetConfig
-from mynah.core.errors import BadAudio, BadOption
+from mynah.core.errors import BadOption
 from mynah.core.recipe import Recipe
 from mynah.core.system import Card, System
 from mynah.core.types import Audio, Contour, Voice
 from mynah.core.verbs import Files, Options
 from mynah.features.content import HOP, RATE, ContentConfig, ContentStudent
 from mynah.features.grid import contour_at, glided
-from mynah.features.loudness import sounding
-from mynah.features.melody import semitones_to_fit
-from mynah.features.pitch import pitch as track
+from mynah.features.loudness import SOUNDING_SECONDS, sounding
+from mynah.features.melody import moved_by
+from mynah.features.pitch import LIVE_WAIT_SECONDS, contour_of, tracked
 from mynah.features.retrieval import drawn
 from mynah.features.speaker import SpeakerConfig, VoiceEncoder
 from mynah.nets.normed import folded
+from mynah.nets.streams import (
+    LIVE,
+    SONG,
+    Beside,
+    Chain,
+    Each,
+    Known,
+    Pace,
+    Resampled,
+    Span,
+    Stage,
+    Sung,
+    flat,
+    lag,
+    paired,
+    through,
+    whole,
+)
 
 LOW_HZ, HIGH_HZ = 30.0, 2000.0  # neither a throat nor the comb of harmonics has anything to say beyond
 
@@ -213,35 +233,102 @@ class WhisperVitsSvc(System[Config]):
             BadVoice: The voice has nothing that it could be known by.
             BadOption: It brings no model, and the system was loaded without one.
         """
+        melody = melody or contour_of([as_one(source)])
+        return whole(self._sung(voice, options, source.rate, SONG, melody), source)
+
+    @torch.inference_mode()
+    def convert_file(
+        self,
+        source: Path,
+        voice: Voice,
+        options: WhisperVitsSvcOptions | None,
+        out: Path,
+        *,
+        rate: int | None = None,
+        bits: int | None = None,
+        melody: Contour | None = None,
+        progress: Callable[[float], None] = lambda fraction: None,
+    ) -> Contour:
+        """As `convert`, from file to file with flat memory: hours are no harder than seconds.
+
+        Args:
+            rate: Of the result in Hz; by default that of the source, but at least the model's.
+            bits: Of the result, where its format leaves a choice.
+            progress: Told the fraction that is done.
+
+        Returns:
+            The melody that was sung from, before it was transposed.
+        """
+        info = probe(source)
+        rate = rate or max(info.rate, self.casting.of(voice).singer.config.decoder.rate)
+        melody = melody or contour_of(stream(source, mono=True))
+        sung = self._sung(voice, options, info.rate, SONG, melody, rate)
+        through(sung, stream(source, mono=True), out, rate, seconds=info.seconds, bits=bits, progress=progress)
+        return melody
+
+    def stream(self, voice: Voice, options: WhisperVitsSvcOptions | None = None, *, rate: int) -> Sung:
+        """Sing while the sound still comes in; see `mynah.core.verbs.Streams`.
+
+        Octaves of the melody are judged by 0.8 s of it. What would clip is left as it is.
+
+        Raises:
+            BadOption: `transpose` is to be found out, for which the whole song would have to be heard first, or
+                `voicing` needs the next note; else as for `convert`, as are the other errors.
+        """
+        if options is not None and options.voicing == "everywhere":
+            raise BadOption("voicing: everywhere glides to the next note, for which a stream cannot wait: take heard")
+        return self._sung(voice, options, rate, LIVE, None)
+
+    def _sung(
+        self,
+        voice: Voice,
+        options: WhisperVitsSvcOptions | None,
+        rate: int,
+        pace: Pace,
+        melody: Contour | None,
+        out_rate: int | None = None,
+    ) -> Sung:
+        """All the way from the source to the result; without a melody it is heard on the way."""
         options = options or WhisperVitsSvcOptions()
-        length = source.samples.shape[-1]
-        if length == 0:
-            raise BadAudio("the recording is empty: there is nothing to convert")
-        if not source.samples.isfinite().all():
-            raise BadAudio("the recording holds samples that are not numbers (NaN or infinite)")
-        mono = Audio(source.samples.mean(0, keepdim=True), source.rate)
-        heard = resample(mono, RATE).samples[0]
-        frames = 2 * -(-len(heard) // HOP)
-        hz = self._melody(melody or track(mono), frames, voice, options)
-
         cast = self.casting.of(voice)
-        singer = cast.singer
-        vector = cast.vector.to(next(singer.parameters()).device)
-        words = self._words(heard, voice, options)
-        sung = torch.cat(
-            list(render(singer, words, melody_of(hz, singer, options.seed), vector, options.seed, options.spread))
-        )
-        gain = sounding(heard, RATE, HOP // 2, frames, options.silence_db)
-        sung = sung * gain.repeat_interleave(singer.config.decoder.hop)
-        result = resample(Audio(sung[None], singer.config.decoder.rate), source.rate).samples[:, :length]
-        return Audio(F.pad(result, (0, length - result.shape[-1])), source.rate)
+        singer, ears = cast.singer, cast.ears
+        config, hop, size = singer.config, singer.config.decoder.hop, ears.words + ears.sounds
+        draw, wait = self._drawing(voice, options), pace.heard.wait + 0.1
+        # Two frames of 10 ms lie side by side in each of content.
+        tune: Stage
+        if melody is None:
+            semitones = moved_by(options.transpose, None, voice.range_hz)
+            tune, wait = Chain(tracked(), Each(paired)), max(wait, LIVE_WAIT_SECONDS)
+        else:
+            count = 2 * -(-math.ceil(len(melody.values) * melody.hop_seconds * FRAMES_PER_SECOND) // 2)
+            hz = contour_at(melody, count, 1 / FRAMES_PER_SECOND)
+            semitones = moved_by(options.transpose, hz, voice.range_hz)
+            tune = Known(paired(glided(hz) if options.voicing == "everywhere" else hz.nan_to_num(0.0)), HOP)
 
-    def _melody(self, contour: Contour, frames: int, voice: Voice, options: WhisperVitsSvcOptions) -> Tensor:
-        """Hz as it is to be sung, 0 where unvoiced, `[frame]`."""
-        hz = contour_at(contour, frames, 0.01)
-        semitones = semitones_to_fit(hz, voice.range_hz) if options.transpose == "auto" else options.transpose
-        hz = (hz * 2 ** (semitones / 12)).clamp(LOW_HZ, HIGH_HZ)
-        return glided(hz) if options.voicing == "everywhere" else hz.nan_to_num(0.0)
+        def gate(wave: Tensor) -> Tensor:
+            frames = 2 * -(-len(wave) // HOP)
+            return paired(sounding(wave, RATE, HOP // 2, frames, options.silence_db))
+
+        gates = Span(pace.stretch, SOUNDING_SECONDS + 0.01, SOUNDING_SECONDS + 0.01)
+        loud = gates.over(gate, RATE, each=HOP, ratio=Fraction(1, HOP))
+        wait = max(wait, gates.wait)
+
+        def known(rows: Tensor) -> Tensor:
+            """What `singing` takes."""
+            hz = flat(rows[size : size + 2])
+            hz = torch.where(hz > 0, (hz * 2 ** (semitones / 12)).clamp(LOW_HZ, HIGH_HZ), 0.0)
+            return torch.cat([draw(rows[:size]).repeat_interleave(2, -1), hz[None], flat(rows[size + 2 :])[None]])
+
+        vector = cast.vector.to(next(singer.parameters()).device)
+        way = Chain(
+            Resampled(rate, RATE),
+            Beside(ears.listening(pace), tune, loud),
+            Each(known),
+            singing(singer, vector, options.seed, options.spread, pace),
+            Each(lambda frames: flat(frames[:hop] * frames[hop])),
+        )
+        latency = lag(rate, RATE) + wait + pace.singing(singer.dec.reach(), FRAMES_PER_SECOND)
+        return Sung(way, rate, config.decoder.rate, latency, out_rate)
 
     @classmethod
     def course(
@@ -316,15 +403,18 @@ class WhisperVitsSvc(System[Config]):
         """See `mynah.convert.whisper_vits_svc.share.merge`."""
         return models.merge(first, second, out, share)
 
-    def _words(self, wave: Tensor, voice: Voice, options: WhisperVitsSvcOptions) -> Iterator[Tensor]:
-        """Both features at 100 frames a second, each drawn toward the target's own."""
+    def _drawing(self, voice: Voice, options: WhisperVitsSvcOptions) -> Callable[[Tensor], Tensor]:
+        """What draws each of both features `[size, frame]` toward the target's own."""
         ears = self.casting.of(voice).ears
         sounds = options.retrieval if options.retrieval_sounds == "same" else options.retrieval_sounds
         shares = (options.retrieval, sounds)
         banks = self.casting.frames_of(voice) if any(shares) else [None, None]
-        for piece in ears.frames([wave]):
+
+        def draw(heard: Tensor) -> Tensor:
             parts = [
                 part if bank is None or not share else drawn(part.T, bank, share, options.neighbours).T
-                for part, bank, share in zip(piece.split([ears.words, ears.sounds]), banks, shares, strict=True)
+                for part, bank, share in zip(heard.split([ears.words, ears.sounds]), banks, shares, strict=True)
             ]
-            yield torch.cat(parts).repeat_interleave(2, -1)
+            return torch.cat(parts)
+
+        return draw

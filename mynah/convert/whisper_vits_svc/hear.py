@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mynah.audio.chunks import crossfade, map_chunks
+from mynah.audio.chunks import Chunks
 from mynah.catalog.checkpoint import load_foreign
 from mynah.convert.whisper_vits_svc import earfiles
 from mynah.convert.whisper_vits_svc.earfiles import SIZES, Choice
@@ -22,10 +22,9 @@ from mynah.core.types import Voice
 from mynah.features import content, hubert, mozilla_speaker, speaker, whisper
 from mynah.features.content import HOP, RATE, ContentConfig, ContentStudent
 from mynah.features.speaker import SpeakerConfig, VoiceEncoder
+from mynah.nets.streams import SONG, Pace, Span
 
 WINDOW = 15 * RATE  # samples that Whisper and HuBERT hear at once
-OVERLAP = 2 * RATE
-_STUDENT_WINDOW = 40 * RATE
 
 
 class Ears(Protocol):
@@ -48,6 +47,10 @@ class Ears(Protocol):
         """
         ...
 
+    def listening(self, pace: Pace) -> Chunks:
+        """As `frames`, of sound that is still coming in, with windows as wide as `pace` says."""
+        ...
+
     def vector(self, voice: Voice) -> Tensor:
         """The voice as the model knows it, `[size]`.
 
@@ -67,13 +70,17 @@ class OwnEars:
         self.words, self.voice = student.config.size, encoder.config.size
 
     def frames(self, wave: Iterable[Tensor]) -> Iterator[Tensor]:
+        return self.listening(SONG).over(wave)
+
+    def listening(self, pace: Pace) -> Chunks:
         def heard(window: Tensor) -> Tensor:
             return self.student(_whole_frames(window)[None])[0]
 
+        # It looks only so far, so that windows need not be faded into each other.
         past, ahead = (
-            int(seconds * 50 + 2) * HOP for seconds in (self.student.past_seconds, self.student.ahead_seconds)
+            int(seconds * 50 + 2) * HOP / RATE for seconds in (self.student.past_seconds, self.student.ahead_seconds)
         )
-        return map_chunks(heard, wave, chunk=_STUDENT_WINDOW, left=past, right=ahead, ratio=Fraction(1, HOP))
+        return Span(pace.heard.chunk, past, ahead).over(heard, RATE, each=HOP, ratio=Fraction(1, HOP))
 
     def vector(self, voice: Voice) -> Tensor:
         if voice.embedding is not None and voice.encoder == speaker.ENCODER and len(voice.embedding) == self.voice:
@@ -140,10 +147,13 @@ class PublishedEars:
         return net
 
     def frames(self, wave: Iterable[Tensor]) -> Iterator[Tensor]:
+        return self.listening(SONG).over(wave)
+
+    def listening(self, pace: Pace) -> Chunks:
         def heard(window: Tensor) -> Tensor:
             return listened(self._whisper, self._hubert, window.to(self.device)).cpu()
 
-        return crossfade(heard, wave, chunk=WINDOW, overlap=OVERLAP, ratio=Fraction(1, HOP))
+        return pace.heard.over(heard, RATE, each=HOP, ratio=Fraction(1, HOP))
 
     def vector(self, voice: Voice) -> Tensor:
         if voice.clips:

@@ -8,84 +8,92 @@ decoder sees as much as it looks at, so that its stretches join as if they had b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mynah.audio.chunks import crossfade, map_chunks
+from mynah.audio.chunks import Chunks
 from mynah.convert.whisper_vits_svc.net import Singer
 from mynah.convert.whisper_vits_svc.source import HARMONICS
-from mynah.nets.numbered import keep_memory, numbered, white
+from mynah.nets.numbered import keep_memory, white
+from mynah.nets.streams import SONG, Chain, Counted, Pace, flat, over
 
-WINDOW, OVERLAP = 2500, 200  # frames that the prior hears at once, and that two windows share
-STRETCH = 512  # frames that are decoded at a time
-
-
-@dataclass(frozen=True, eq=False)
-class Melody:
-    """Pitch of the whole song as it will be sung.
-
-    Attributes:
-        hz: Every 10 ms, 0 where unvoiced, `[frame]`.
-        turns: Phase before every frame, float64, `[frame]`.
-        phases: By which the harmonics start, in turns, `[11]`.
-    """
-
-    hz: Tensor
-    turns: Tensor
-    phases: Tensor
+FRAMES_PER_SECOND = 100
 
 
-def melody_of(hz: Tensor, singer: Singer, seed: int) -> Melody:
-    """What has to be known of a melody before any stretch of it can be sung."""
-    phases = torch.rand(HARMONICS, generator=torch.Generator().manual_seed(seed))
-    phases[0] = 0.0
-    return Melody(hz, singer.dec.m_source.turns(hz[None])[0], phases)
+def singing(singer: Singer, voice: Tensor, seed: int, spread: float, pace: Pace) -> Chain:
+    """From rows to sound, 100 frames a second.
 
-
-def render(
-    singer: Singer, frames: Iterable[Tensor], melody: Melody, voice: Tensor, seed: int, spread: float = 1.0
-) -> Iterator[Tensor]:
-    """Sing: stretches `[time]` at the singer's rate, together as many frames as the melody has.
+    In come both features, below them Hz (0 where unvoiced), and whatever else; out go the samples of every frame,
+    `[hop, frame]`, and that else below them.
 
     Args:
         singer: The net, folded.
-        frames: Both features, one below the other, `[size, frame]` in pieces of any length, 100 frames a second.
-        melody: As it is to be sung.
         voice: `[size]`.
         seed: Of all that is random.
         spread: How far latents stray from their mean; the original's is 1.
+        pace: How much is sung at a time.
     """
     config, device = singer.config, voice.device
-    hop = config.decoder.hop
-    voice = voice[None]
+    hop, size = config.decoder.hop, config.words + config.sounds
+    phases = torch.rand(HARMONICS, generator=torch.Generator().manual_seed(seed))
+    phases[0] = 0.0
     keep_memory(device)
 
     def expected(window: Tensor) -> Tensor:
-        content, number = window[:-1].to(device), window[-1].long()
+        content, number = window[:size].to(device), window[-1].long()
         words, sounds = content[: config.words], content[config.words :]
         given = singer.latent(
             words[None],
             sounds[None] if config.sounds else None,
-            melody.hz[number].to(device)[None],
-            voice,
+            window[size].to(device)[None],
+            voice[None],
             content.new_ones(1, 1, len(number)),
             spread * white(number, config.latent, seed).to(device)[None],
         )[0]
-        return torch.cat([given.cpu(), window[-1:]])
+        return torch.cat([given.cpu(), window[size:]])
 
-    def sung(window: Tensor) -> Tensor:
-        number = window[-1].long()
-        hiss = white(number, hop, seed + 1).T.reshape(1, -1).to(device)
-        source = singer.dec.m_source(
-            melody.hz[number].to(device)[None],
-            hiss,
-            turns=melody.turns[number[:1]].to(device),
-            phases=melody.phases.to(device)[None],
-        )
-        return singer.dec(window[None, :-1].to(device), source, voice)[0, 0].cpu()
+    def sound(window: Tensor) -> Tensor:
+        latents, hz, rest = window.tensor_split([config.latent, config.latent + 1])
+        hiss = white(rest[-1].long(), hop, seed + 1).T.reshape(1, -1).to(device)
+        begin = rest[-2, :1].to(device)
+        source = singer.dec.m_source(hz.to(device), hiss, turns=begin, phases=phases.to(device)[None])
+        wave = singer.dec(latents[None].to(device), source, voice[None])[0, 0]
+        return torch.cat([wave.view(-1, hop).T.cpu(), rest[:-2]])
 
-    latents = crossfade(expected, numbered(frames), chunk=WINDOW, overlap=OVERLAP)
     around = singer.dec.reach()
-    yield from map_chunks(sung, latents, chunk=STRETCH, left=around, right=around, ratio=hop)
+    return Chain(
+        Counted(singer.dec.m_source.turns, 1 / FRAMES_PER_SECOND, size),
+        pace.expected.over(expected, FRAMES_PER_SECOND),
+        Chunks(sound, round(pace.stretch * FRAMES_PER_SECOND), left=around, right=around),
+    )
+
+
+def render(
+    singer: Singer,
+    frames: Iterable[Tensor],
+    hz: Tensor,
+    voice: Tensor,
+    seed: int,
+    spread: float = 1.0,
+    pace: Pace = SONG,
+) -> Iterator[Tensor]:
+    """Sing what is known from its beginning to its end: stretches `[time]` at the singer's rate.
+
+    Args:
+        singer: The net, folded.
+        frames: Both features, one below the other, `[size, frame]` in pieces of any length, 100 frames a second.
+        hz: Of the whole song, 0 where unvoiced, `[frame]`.
+        voice: `[size]`.
+        seed: Of all that is random.
+        spread: How far latents stray from their mean; the original's is 1.
+        pace: How much is sung at a time.
+    """
+
+    def rows() -> Iterator[Tensor]:
+        done = 0
+        for piece in frames:
+            yield torch.cat([piece, hz[None, done : done + piece.shape[1]]])
+            done += piece.shape[1]
+
+    yield from map(flat, over(singing(singer, voice, seed, spread, pace), rows()))

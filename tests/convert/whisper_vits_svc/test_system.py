@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from mynah.convert.whisper_vits_svc import WhisperVitsSvc, WhisperVitsSvcOptions
-from mynah.convert.whisper_vits_svc.rendering import melody_of, render
+from mynah.convert.whisper_vits_svc.rendering import render
 from mynah.core.errors import BadAudio, BadVoice
 from mynah.core.types import Audio, Contour, Voice
 from mynah.features import speaker
 from mynah.features.grid import glided
 from mynah.features.retrieval import drawn
+from mynah.nets.streams import SONG, Span
 
 Options = WhisperVitsSvcOptions
 
@@ -55,28 +56,24 @@ def test_voice_seed_and_melody_are_heard_and_nothing_else_is_random(system: Whis
     assert result(somebody(), transpose=12.0).equal(result(somebody(), hz=440.0, transpose=0.0))
 
 
-def test_a_song_in_stretches_is_the_song(system: WhisperVitsSvc, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames, voice = torch.randn(64, 700), torch.randn(192)
-    tune = melody_of(torch.full((700,), 200.0), system.singer, 0)
-
-    def rendered(stretch: int) -> torch.Tensor:
-        monkeypatch.setattr("mynah.convert.whisper_vits_svc.rendering.STRETCH", stretch)
-        with torch.inference_mode():
-            return torch.cat(list(render(system.singer, [frames], tune, voice, 0)))
-
-    whole = rendered(700)
-    assert len(whole) == 700 * 320
-    torch.testing.assert_close(rendered(150), whole, atol=1e-5, rtol=0)
-
-
-def test_windows_of_the_prior_meet_without_a_jump(system: WhisperVitsSvc, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames, voice = torch.randn(64, 1).expand(64, 700), torch.randn(192)
-    tune = melody_of(torch.full((700,), 200.0), system.singer, 0)
+def test_a_song_in_stretches_is_the_song(system: WhisperVitsSvc) -> None:
+    frames, voice, hz = torch.randn(64, 700), torch.randn(192), torch.full((700,), 200.0)
     with torch.inference_mode():
-        whole = torch.cat(list(render(system.singer, [frames], tune, voice, 0)))
-        monkeypatch.setattr("mynah.convert.whisper_vits_svc.rendering.WINDOW", 300)
-        monkeypatch.setattr("mynah.convert.whisper_vits_svc.rendering.OVERLAP", 60)
-        cut = torch.cat(list(render(system.singer, [frames], tune, voice, 0)))
+        whole, cut = (
+            torch.cat(list(render(system.singer, [frames], hz, voice, 0, pace=replace(SONG, stretch=seconds))))
+            for seconds in (7.0, 1.5)
+        )
+    assert len(whole) == 700 * 320
+    torch.testing.assert_close(cut, whole, atol=1e-5, rtol=0)
+
+
+def test_windows_of_the_prior_meet_without_a_jump(system: WhisperVitsSvc) -> None:
+    frames, voice, hz = torch.randn(64, 1).expand(64, 700), torch.randn(192), torch.full((700,), 200.0)
+    with torch.inference_mode():
+        whole, cut = (
+            torch.cat(list(render(system.singer, [frames], hz, voice, 0, pace=replace(SONG, expected=windows))))
+            for windows in (SONG.expected, Span(2.4, overlap=0.6))
+        )
     steps, usual = (wave.diff().abs().max() for wave in (cut, whole))
     assert steps < 1.2 * usual
 
