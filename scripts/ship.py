@@ -2,10 +2,11 @@
 
     python scripts/ship.py nets runs/convert-mynah
     python scripts/ship.py nets runs/separate-mynah
+    python scripts/ship.py nets runs/convert-ucd_svc
     python scripts/ship.py voices FOLDER
 
-The first two copy the nets that `mynah train` exported to `mynah/catalog/shipped` and write their checksums and sizes
-into the source. The third, a process of its own because it reads those, makes
+The first three copy the nets that `mynah train` exported to `mynah/catalog/shipped` and write their checksums and sizes
+into the source. The last, a process of its own because it reads those, makes
 `mynah/voices/shipped/*.safetensors` from the recordings that were trained on.
 """
 
@@ -32,6 +33,7 @@ NETS = {
     "voice_encoder": ROOT / "features" / "speaker.py",
     "mynah_decoder": ROOT / "convert" / "mynah" / "__init__.py",
     "mynah_separator": ROOT / "separate" / "mynah" / "__init__.py",
+    "ucd_svc": ROOT / "convert" / "ucd_svc" / "__init__.py",
 }
 # Name, recordings (not the held-out ones), licence, attribution.
 VOICES = [

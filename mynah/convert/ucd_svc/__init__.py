@@ -31,7 +31,7 @@ from mynah.convert.ucd_svc.sizes import RATE, UNIT, Config, config
 from mynah.convert.ucd_svc.table import VoiceTable
 from mynah.core.errors import BadCheckpoint, BadOption, BadVoice, UnknownVoice
 from mynah.core.recipe import Recipe
-from mynah.core.system import Card, System
+from mynah.core.system import Card, System, Weights
 from mynah.core.types import Audio, Contour, Voice
 from mynah.core.verbs import Options
 from mynah.features import content, speaker
@@ -70,8 +70,18 @@ class UcdSvc(System[Config]):
     """Converts a recording to a singer of the table, to anybody a row can be fitted to, or to somebody between."""
 
     card = Card(
-        verbs=("convert",), paper="https://arxiv.org/abs/2008.02830", origin="ours, after the paper"
-    )  # fmt: skip
+        verbs=("convert",),
+        paper="https://arxiv.org/abs/2008.02830",
+        origin="ours, after the paper",
+        weights={
+            "default": Weights(
+                "shipped:ucd_svc.safetensors",
+                sha256="2f0d31c371279320eed915ead849a3bf7c2c38b3a78dd912d1c4e9ecce526144",
+                bytes=539820,
+                license="CC-BY-SA-4.0",
+            )
+        },
+    )
 
     def __init__(self, model: Model, student: ContentStudent) -> None:
         super().__init__(model.config)

@@ -19,6 +19,7 @@ from mynah.convert.ucd_svc.table import VoiceTable, mixed
 from mynah.core.errors import BadAudio, BadCheckpoint, BadOption, BadVoice
 from mynah.core.types import Audio, Voice
 from mynah.features import speaker
+from mynah.features.pitch import pitch
 from mynah.voices.mixture import mix
 
 
@@ -159,3 +160,14 @@ def test_melodies_move_into_the_range_of_the_target() -> None:
     assert _moved(hz, Voice("high", (200.0, 400.0)), UcdSvcOptions())[0] in (200.0, 400.0)
     assert _moved(hz, Voice("high", (200.0, 400.0)), UcdSvcOptions(transpose=0.0))[0] == 100.0
     assert student_ear(UcdSvc.tiny().student).size == 64
+
+
+def test_the_shipped_model_sings_with_its_three_voices() -> None:
+    system, source = UcdSvc.load(), note(seconds=1.5)
+    assert system.table.names == ("kerstin", "philipp", "pjs")
+    made = [system.convert(source, Voice(name, (0.0, 0.0))) for name in system.table.names]
+    for audio in made:
+        hz = pitch(audio).values[30:120]
+        assert (1200 * (hz / 200).log2()).abs().nanmedian() < 20
+        assert hz.isfinite().float().mean() > 0.8
+    assert (made[0].samples - made[1].samples).abs().max() > 0.02
