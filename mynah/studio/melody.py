@@ -40,7 +40,7 @@ class Melody:
             )
             gr.Markdown(said("Drag over the melody to zoom in; double-click to see all of it."))
             self.table = gr.Dataframe(
-                headers=[said("from (s)"), said("to (s)"), said("semitones")], datatype="number", type="array",
+                headers=[said("from (s)"), said("to (s)"), said("semitones")], datatype="str", type="array",
                 value=[["", "", ""]], row_count=1, column_count=3, label=said("Corrections"), interactive=True,
                 elem_id="corrections",
             )  # fmt: skip

@@ -14,6 +14,7 @@ from mynah.core.recipe import Adapts, Learns
 from mynah.core.registry import those
 from mynah.serve.sound import accept
 from mynah.serve.uploads import plain
+from mynah.serve.work import default
 from mynah.studio.desk import Desk, shown_from, told
 from mynah.studio.training import Trainings
 from mynah.studio.words import Words
@@ -29,9 +30,11 @@ class TrainTab:
     def __init__(self, desk: Desk, said: Words, page: gr.Blocks, trainings: Trainings) -> None:
         self._desk, self._said, self._all = desk, said, trainings
         loopback = desk.house.settings.loopback
+        learners, usual = list(those(Learns)), default("convert")
+        usual = usual if usual in learners else learners[0]
         with gr.Accordion(said("A new training"), open=True), gr.Row(equal_height=False):
             with gr.Column(min_width=320):
-                system = gr.Dropdown(list(those(Learns)), label=said("System"), elem_id="train-system")
+                system = gr.Dropdown(learners, value=usual, label=said("System"), elem_id="train-system")
                 name = gr.Textbox(label=said("Name of the training"), max_length=64, elem_id="train-name")
                 new = gr.Button(said("Set it up"), variant="primary", elem_id="train-new")
             with gr.Column(min_width=320):
