@@ -57,7 +57,7 @@ def glided(hz: Tensor) -> Tensor:
 
     Example:
 
-        >>> glided(torch.tensor([torch.nan, 100.0, torch.nan, 400.0]))
+        >>> glided(torch.tensor([torch.nan, 100.0, torch.nan, 400.0])).round()
         tensor([100., 100., 200., 400.])
     """
     known = hz.isfinite().nonzero()[:, 0]

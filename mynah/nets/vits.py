@@ -30,6 +30,7 @@ def pitch_steps(pitch: Tensor) -> Tensor:
 
     Example:
 
+        >>> import torch
         >>> pitch_steps(torch.tensor([0.0, 50.0, 220.0, 1100.0, 2000.0]))
         tensor([  1,   1,  60, 255, 255])
     """

@@ -20,7 +20,7 @@ def mels(hz: Tensor) -> Tensor:
 
         >>> import torch
         >>> mels(torch.tensor([0.0, 700.0]))
-        tensor([0.0000, 1.5654])
+        tensor([0.0000, 1.5623])
     """
     return 2595 / 500 * (1 + hz / 700).log10()
 
@@ -31,7 +31,7 @@ def hertz(mels: Tensor) -> Tensor:
     Example:
 
         >>> import torch
-        >>> round(hertz(torch.tensor(1.5654)).item())
+        >>> round(hertz(torch.tensor(1.5623)).item())
         700
     """
     return 700 * (10 ** (mels * 500 / 2595) - 1)
