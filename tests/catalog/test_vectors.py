@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mynah.catalog.vectors import read_vectors
+from mynah.catalog.vectors import read_vectors, write_vectors
 from mynah.core.errors import BadCheckpoint
 
 # faiss 1.15.1: index_factory(4, "IVF2,Flat"), trained on and filled with VECTORS, by write_index.
@@ -99,3 +100,12 @@ def test_vectors_that_are_no_numbers_are_refused(number: float, tmp_path: Path) 
 def test_absurd_claims_are_refused_with_a_reason(at: int, value: bytes, why: str, tmp_path: Path) -> None:
     with pytest.raises(BadCheckpoint, match=why):
         read(FAISS[:at] + value + FAISS[at + len(value) :], tmp_path)
+
+
+def test_what_is_written_is_what_faiss_writes(tmp_path: Path) -> None:
+    rows = torch.arange(24.0).view(6, 4)
+    out = write_vectors(rows, tmp_path / "voice.index")
+    # The first bytes of faiss 1.15 for as many rows of that size.
+    head = "497846320400000006000000000000000000100000000000000010000000000001010000001800000000000000"
+    assert out.read_bytes() == bytes.fromhex(head) + rows.numpy().astype("<f4").tobytes()
+    assert np.array_equal(read(out.read_bytes(), tmp_path), rows.numpy())
