@@ -1,23 +1,12 @@
-"""Frames that know their number, so that a song that is sung stretch by stretch equals one that is sung at once."""
+"""Noise by the numbers of frames, so that a song that is sung stretch by stretch equals one that is sung at once."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
 _BLOCK = 100  # frames of noise that are drawn together
 _HEAP = (1 << 23) - 4096  # floats: just below the size above which glibc never keeps memory
-
-
-def numbered(frames: Iterable[Tensor]) -> Iterator[Tensor]:
-    """With the number of each frame below it: exact up to two days of song."""
-    first = 0
-    for piece in frames:
-        number = torch.arange(first, first + piece.shape[-1], dtype=torch.float32)
-        yield torch.cat([piece, number[None]])
-        first += piece.shape[-1]
 
 
 def white(number: Tensor, size: int, seed: int) -> Tensor:
