@@ -19,7 +19,7 @@ from mynah.serve.settings import Settings
 from mynah.serve.sound import accept
 from mynah.serve.tickets import Tickets
 from mynah.serve.uploads import Form, received
-from mynah.serve.work import default
+from mynah.serve.work import default, those_who
 
 _LOOK_SECONDS = 0.1
 _log = logging.getLogger("mynah.serve")
@@ -155,15 +155,13 @@ def system_for(verb: str, model: str) -> str:
     Raises:
         Problem: Nobody can do that here (501), or nobody of that name (404).
     """
-    from mynah.core.registry import full, names
-
-    able = [name for name in names() if name.startswith(f"{verb}/")]
+    able = those_who(verb)
     if not able:
         raise no_system(verb)
     if model in ("", "default"):
         return default(verb)
-    name = full(model, verb)
-    if name not in able:
+    name = next((name for name in able if model in (name, name.partition("/")[2])), None)
+    if name is None:
         message = f"no model {model[:100]!r} can {verb}: choose `default` or among {', '.join(able)}"
         raise Problem(404, message, code="model_not_found", param="model")
     return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
@@ -11,12 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
 from mynah.core.registry import find, names
+from mynah.core.types import Line, Transcript, Word
 from mynah.core.verbs import Options, options_of
 from mynah.serve import knobs
 from mynah.serve.asking import asked, finished, house, ordered, system_for
 from mynah.serve.people import parts
 from mynah.serve.problems import Problem
 from mynah.serve.uploads import Form
+from mynah.text.subtitles import FORMATS
 
 router = APIRouter()
 TEXTS = ("json", "text", "srt", "verbose_json", "vtt")
@@ -101,8 +104,10 @@ async def _written(request: Request, verb: str, kind: str) -> Response:
             raise Problem(400, f"response_format: choose among {', '.join(TEXTS)}", code="invalid_value")
         if form.take_yes("stream", default=False):
             raise Problem(400, "stream: texts come whole here", code="invalid_value", param="stream")
-        form.fields.pop("timestamp_granularities", None)  # lines are all there is, and verbose_json has them
         options = options_of(find(system), verb)
+        fine = form.fields.pop("timestamp_granularities", [])  # lines always have times
+        if "word" in fine and "words" in options.model_fields:
+            form.fields.setdefault("words", ["true"])
         knobs.unpacked(form)
         given = knobs.chosen(form, options)
         knobs.nothing_left(form, knobs.known(("", options, ())))
@@ -115,44 +120,39 @@ async def _written(request: Request, verb: str, kind: str) -> Response:
         return JSONResponse({"text": transcript["text"]})
     if format == "verbose_json":
         return JSONResponse(_verbose(transcript, verb))
-    return PlainTextResponse(transcript["text"] if format == "text" else _subtitles(transcript["lines"], format))
+    return PlainTextResponse(transcript["text"] if format == "text" else _subtitles(transcript, format))
 
 
 def _verbose(transcript: dict[str, Any], verb: str) -> dict[str, Any]:
     lines = transcript["lines"]
-    segments = [
-        {"id": number, "start": line["start_seconds"], "end": line["end_seconds"], "text": line["text"]}
-        for number, line in enumerate(lines)
-    ]
-    return {
+    told = {
         "task": verb,
         "language": transcript["language"],
         "duration": transcript["seconds"],
         "text": transcript["text"],
-        "segments": segments,
+        "segments": [_segment(number, line) for number, line in enumerate(lines)],
     }
+    if words := [word for line in lines for word in line["words"]]:
+        told["words"] = [
+            {"word": word["text"], "start": word["start_seconds"], "end": word["end_seconds"]} for word in words
+        ]
+    return told
 
 
-def _subtitles(lines: list[dict[str, Any]], format: str) -> str:
-    """Lines as SubRip or WebVTT.
-
-    Example:
-
-        >>> _subtitles([{"start_seconds": 0.5, "end_seconds": 61.25, "text": "la"}], "srt")
-        '1\\n00:00:00,500 --> 00:01:01,250\\nla\\n'
-    """
-    comma = "," if format == "srt" else "."
-    blocks = [
-        (f"{number}\n" if format == "srt" else "")
-        + f"{_clock(line['start_seconds'], comma)} --> {_clock(line['end_seconds'], comma)}\n{line['text']}\n"
-        for number, line in enumerate(lines, 1)
-    ]
-    return ("" if format == "srt" else "WEBVTT\n\n") + "\n".join(blocks)
+def _segment(number: int, line: dict[str, Any]) -> dict[str, Any]:
+    told = {"id": number, "start": line["start_seconds"], "end": line["end_seconds"], "text": line["text"]}
+    if line["confidence"]:
+        told["avg_logprob"] = math.log(line["confidence"])
+    if line["silence"] is not None:
+        told["no_speech_prob"] = line["silence"]
+    return told
 
 
-def _clock(seconds: float, comma: str) -> str:
-    whole = round(seconds * 1000)
-    return f"{whole // 3_600_000:02}:{whole // 60_000 % 60:02}:{whole // 1000 % 60:02}{comma}{whole % 1000:03}"
+def _subtitles(transcript: dict[str, Any], format: str) -> str:
+    lines = tuple(
+        Line(**{**line, "words": tuple(Word(**word) for word in line["words"])}) for line in transcript["lines"]
+    )
+    return FORMATS[format](Transcript(**{**transcript, "lines": lines}))
 
 
 def _model(name: str) -> dict[str, Any]:

@@ -87,15 +87,25 @@ def done(kind: str, desk: Desk) -> dict[str, Any]:
     return result
 
 
+def those_who(verb: str) -> list[str]:
+    """Who does a verb: the systems of its folder; of those that write down what is said, some translate as well."""
+    from mynah.core.registry import find, names
+
+    also = [name for name in names() if verb == "translate" and name.startswith("transcribe/")]
+    return [name for name in names() if name.startswith(f"{verb}/")] + [
+        name for name in also if verb in find(name).card.verbs
+    ]
+
+
 def default(verb: str) -> str:
     """Who does a verb when nobody is named, as the registry names it.
 
     Raises:
         UnknownSystem: Nobody does.
     """
-    from mynah.core.registry import full, names
+    from mynah.core.registry import full
 
-    able = [name for name in names() if name.startswith(f"{verb}/")]
+    able = those_who(verb)
     if not able:
         raise UnknownSystem(f"no system can {verb} yet")
     if importlib.util.find_spec(f"mynah.{verb}") is None:
@@ -246,11 +256,13 @@ def _speech(desk: Desk) -> dict[str, Any]:
 
 def _transcription(desk: Desk) -> dict[str, Any]:
     from mynah.audio.files import read
+    from mynah.transcribe import loaded, written
 
-    engine = _loaded(desk)
+    desk.tell("load", 0.0)
+    engine = loaded(desk.request["system"], desk.device)
     verb = desk.request["verb"]
-    desk.tell(verb, 0.0)
-    transcript = getattr(engine, verb)(read(desk.source), _options(desk.request))
+    options = _options(desk.request)
+    transcript = written(engine, read(desk.source), options, verb=verb, progress=desk.step(verb))
     return {"transcript": asdict(transcript)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 import openai
 import pytest
 import soundfile
+
+from mynah.audio.files import read
+from mynah.transcribe.whisper import Whisper, WhisperOptions
 
 
 @pytest.fixture
@@ -50,6 +54,34 @@ def test_translations(client: openai.OpenAI, song: Path) -> None:
     assert client.audio.translations.create(model="default", file=song).text == "the the"
 
 
+def test_a_whisper_answers_with_words(client: openai.OpenAI, song: Path) -> None:
+    expected = Whisper.tiny().transcribe(read(song), WhisperOptions(language="de", words=True))
+    assert expected.lines[0].words
+    told = client.audio.transcriptions.create(
+        model="small", file=song, language="de", prompt="", temperature=0.0, response_format="verbose_json",
+        timestamp_granularities=["word", "segment"],
+    )  # fmt: skip
+    assert (told.text, told.language) == (expected.text, "de")
+    [first, *_] = expected.lines
+    assert told.segments and told.words
+    assert (told.segments[0].start, told.segments[0].end) == pytest.approx((first.start_seconds, first.end_seconds))
+    assert told.segments[0].avg_logprob == pytest.approx(math.log(first.confidence or 0), abs=1e-4)
+    assert [word.word for word in told.words] == [word.text for line in expected.lines for word in line.words]
+    assert told.words[0].end == pytest.approx(first.words[0].end_seconds)
+    subtitles = str(client.audio.transcriptions.create(model="small", file=song, response_format="vtt"))
+    assert subtitles.startswith("WEBVTT\n\n00:00:")
+    with pytest.raises(openai.BadRequestError, match="know no 'tlh'"):
+        client.audio.transcriptions.create(model="small", file=song, language="tlh")
+
+
+@pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # of OpenAI's client; the door is still there
+def test_whoever_writes_down_may_translate_too(client: openai.OpenAI, song: Path) -> None:
+    expected = Whisper.tiny().translate(read(song))
+    assert client.audio.translations.create(model="small", file=song).text == expected.text
+    with pytest.raises(openai.NotFoundError, match="no model 'ear' can translate"):
+        client.audio.translations.create(model="ear", file=song)
+
+
 def test_models(client: openai.OpenAI) -> None:
     names = {model.id for model in client.models.list()}
     assert {"convert/loud", "speak/beep"} <= names
@@ -67,4 +99,4 @@ def test_mistakes_are_told_in_its_shape(client: openai.OpenAI, song: Path) -> No
     with pytest.raises(openai.BadRequestError, match="not a recording"):
         client.audio.transcriptions.create(model="default", file=("song.wav", b"GIF89a; no sound at all" * 99))
     with pytest.raises(openai.BadRequestError, match="no option 'temperature'"):
-        client.audio.transcriptions.create(model="default", file=song, temperature=0.5)
+        client.audio.transcriptions.create(model="ear", file=song, temperature=0.5)
