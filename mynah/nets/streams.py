@@ -1,5 +1,4 @@
-"""Singing while the sound still comes in: the way from what is heard to what is sung, as stages that pass on what is
-settled.
+"""Singing while the sound still comes in: stages from what is heard to what is sung, which pass on what is settled.
 
 A whole recording, a file of hours and a microphone take the same way; they differ in how much is heard at a time
 (`Pace`) and in whether the melody is known before. Memory holds a few windows, and the result does not depend on how
