@@ -110,7 +110,11 @@ def test_a_table_of_so_vits_svc_is_read(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "why"),
-    [("0m 0s  10,high", "'high' is no number"), ("0m 0s   0,220", "does not come after"), ("one,220", "'one' is no number")],
+    [
+        ("0m 0s  10,high", "'high' is no number"),
+        ("0m 0s   0,220", "does not come after"),
+        ("one,220", "'one' is no number"),
+    ],
 )
 def test_a_bad_line_in_a_table_of_so_vits_svc_is_named(path: Path, line: str, why: str) -> None:
     path.write_text(f"0m 0s   0,220\n{line}\n")
