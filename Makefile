@@ -6,7 +6,7 @@ DEMO := .venv/demo.stamp
 DEV := .venv/dev.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test browser check bench lock clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -16,6 +16,9 @@ demo: $(DEMO)  ## hear a recorded singer turned into another voice
 
 test: $(DEV)  ## run every test and every example in a docstring
 	$(BIN)/python -m pytest -q
+
+browser: $(DEV)  ## try the studio in a real browser (wants Debian's chromium; MYNAH_SHOTS=DIR keeps pictures of the page)
+	MYNAH_BROWSER=1 $(BIN)/python -m pytest -q tests/studio/test_browser.py
 
 check: $(DEV)  ## lint, format, types, layers
 	$(BIN)/ruff check .

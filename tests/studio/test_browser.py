@@ -1,7 +1,11 @@
-"""A person at the page: records a voice, drops a song, hears the cover, takes it home."""
+"""A person at the page: records a voice, drops a song, hears the cover, takes it home.
+
+Run by `make browser`: minutes of work that hang on how fast a browser, a server and a worker get along.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,8 @@ from mynah.core.types import Audio, Contour
 from mynah.features.pitch import pitch, read_csv
 from mynah.metrics.pitch import agreement
 from mynah.voices.ears import own_ears
+
+pytestmark = pytest.mark.skipif(not os.environ.get("MYNAH_BROWSER"), reason="run by make browser")
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PATIENCE = 150_000.0  # ms; a busy machine is given time
