@@ -25,7 +25,7 @@ from torch import nn
 from mynah.core.registry import find, names
 from mynah.core.system import System
 from mynah.core.types import Audio, Stems, Transcript, Voice
-from mynah.core.verbs import VERBS, Converts, Separates, Transcribes, Translates, options_of
+from mynah.core.verbs import VERBS, Converts, OwnVoices, Separates, Speaks, Transcribes, Translates, Vocodes, options_of
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mynah"
@@ -78,6 +78,28 @@ def separated(system: Any, options: Any) -> Audio:
     return Audio(torch.cat([stem.samples for stem in stems.values()]), mix.rate)
 
 
+def spoken(system: Any, options: Any) -> Audio:
+    voice = system.own if isinstance(system, OwnVoices) else SOMEBODY
+    result = system.speak("Good morning.", voice, options)
+    assert isinstance(result, Audio)
+    assert result.rate >= 8000
+    assert 0.01 < result.seconds < 60
+    return result
+
+
+def vocoded(system: Any, options: Any) -> Audio:
+    source = note(220, 0.437, system.format.rate)
+    result = system.vocode(source, options)
+    assert isinstance(result, Audio)
+    assert (result.rate, result.samples.shape) == (source.rate, source.samples.shape)
+    bands, frames = system.format.bands, 5
+    waves = system.wave(torch.zeros(2, bands, frames), seed=3)
+    assert waves.shape == (2, frames * system.format.hop)
+    assert waves.abs().max() <= 1
+    assert waves.equal(system.wave(torch.zeros(2, bands, frames), seed=3))
+    return result
+
+
 def transcribed(system: Any, options: Any) -> Audio:
     return in_numbers(system.transcribe(note(220, 1.237), options))
 
@@ -100,8 +122,10 @@ def in_numbers(heard: Any) -> Audio:
 TRIES: dict[str, tuple[type, Callable[[Any, Any], Audio]]] = {
     "convert": (Converts, converted),
     "separate": (Separates, separated),
+    "speak": (Speaks, spoken),
     "transcribe": (Transcribes, transcribed),
     "translate": (Translates, translated),
+    "vocode": (Vocodes, vocoded),
 }
 
 

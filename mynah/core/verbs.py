@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar, get_args, get_type_hints, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, get_args, get_type_hints, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mynah.core.errors import BadOption
 from mynah.core.types import Audio, Stems, Transcript, Voice
 
-VERBS = ("separate", "convert", "speak", "sing", "transcribe", "translate", "compose", "converse", "classify")
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mynah.features.mel import MelFormat
+
+VERBS = ("separate", "convert", "speak", "sing", "transcribe", "translate", "compose", "converse", "classify", "vocode")
 
 
 class Options(BaseModel):
@@ -120,6 +125,63 @@ class Speaks(Protocol[AnyOptions]):
     """Says a text as somebody. Whoever can be told how fast has an option `speed`, 1 for as usual."""
 
     def speak(self, text: str, voice: Voice, options: AnyOptions | None = None) -> Audio: ...
+
+
+@runtime_checkable
+class SpeaksOn(Protocol[AnyOptions]):
+    """A speaker whose first sentence can be heard while the next is still being made."""
+
+    def utterances(self, text: str, voice: Voice, options: AnyOptions | None = None) -> Iterator[Audio]:
+        """As `speak`, sentence by sentence, each with the pause after it: joined they are what `speak` gives.
+
+        What is wrong with the text, the voice or the options is told before the first sentence.
+        """
+        ...
+
+
+@runtime_checkable
+class OwnVoices(Protocol):
+    """A speaker whose voices come with its weights: it can give no others.
+
+    Whoever else should be heard is converted: the text is said as `own`, and a converter does the rest
+    (`mynah.scenes.speech`). A speaker without this gives any voice that has recordings, or raises `BadVoice`.
+
+    Attributes:
+        own: The voice to take when none is named, and when another one has to be converted.
+    """
+
+    @property
+    def own(self) -> Voice: ...
+
+    def gives(self, voice: Voice) -> bool:
+        """Whether this is a voice of its own, which it can give by itself."""
+        ...
+
+
+@runtime_checkable
+class Vocodes(Protocol[AnyOptions]):
+    """Makes sound of mel spectrograms; speakers that write these ask `mynah.vocode.vocoder` for one.
+
+    A vocoder whose `load` takes a `format` makes sound of any; all others have their own.
+    """
+
+    @property
+    def format(self) -> MelFormat:
+        """What it means by a mel spectrogram."""
+        ...
+
+    @classmethod
+    def recognises(cls, place: Path) -> bool:
+        """Whether a file or a folder holds weights of this vocoder, told by what is in it; nothing in it is run."""
+        ...
+
+    def wave(self, mel: Tensor, *, seed: int = 0) -> Tensor:
+        """Sound `[batch, frame * hop]` in [-1, 1] of mel spectrograms `[batch, band, frame]` of its format."""
+        ...
+
+    def vocode(self, source: Audio, options: AnyOptions | None = None) -> Audio:
+        """To a mel spectrogram and back: what becomes of a recording; one channel, as long, at its rate."""
+        ...
 
 
 @runtime_checkable

@@ -22,6 +22,7 @@ _STATUS = {
     "BadOption": 400,
     "BadAudio": 400,
     "BadVoice": 400,
+    "BadText": 400,
     "BadCheckpoint": 400,
     "BadData": 400,
     "UnknownVoice": 404,
