@@ -11,7 +11,6 @@ model
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,9 +26,7 @@ from mynah.catalog.checkpoint import load_safetensors, load_strict
 from mynah.catalog.weights import fetch, locate
 from mynah.convert.mynah.blend import Consonants
 from mynah.convert.mynah.colour import equalised, equaliser
-from mynah.convert.mynah.decoder import Decoder, DecoderConfig
-from mynah.convert.mynah.hear import Heard, hear
-from mynah.convert.mynah.render import render
+from mynah.convert.mynah.hear import hear
 from mynah.core.errors import BadAudio, BadCheckpoint, BadVoice
 from mynah.core.recipe import Recipe
 from mynah.core.system import Card, System, Weights
@@ -42,6 +39,8 @@ from mynah.features.melody import notes_of, semitones_to_fit, tuned
 from mynah.features.pitch import contour_of
 from mynah.features.pitch import pitch as track
 from mynah.features.speaker import SpeakerConfig, VoiceEncoder
+from mynah.nets.source_filter.decoder import Decoder, DecoderConfig
+from mynah.nets.source_filter.render import Heard, breathing, render, shifted
 
 Progress = Callable[[float], None]
 
@@ -359,22 +358,3 @@ class Mynah(System[Config]):
             load_strict(decoder, self.decoder.state_dict() | own, f"the voice {voice.name!r}")
             self._last = (voice, decoder.to(next(self.decoder.parameters()).device), vector)
         return self._last[1:]
-
-
-def breathing(out: Tensor, pitch: Tensor, db: float) -> Tensor:
-    """Change the noise of voiced frames in the decoder's output `[batch, 3, bin, frame]`; pitch `[batch, frame]`.
-
-    Judges of likeness taught the decoder to hiss under notes, which they like and ears do not. Frames next to an
-    unvoiced one keep their noise, because consonants begin there.
-    """
-    inner = -nn.functional.max_pool1d(-(pitch > 0).float()[:, None], 3, stride=1, padding=1)
-    noise = out[:, 2] + inner * (db / (20 * math.log10(math.e)) / 3)  # the decoder speaks in thirds of a neper
-    return torch.stack([out[:, 0], out[:, 1], noise], dim=1)
-
-
-def shifted(out: Tensor, semitones: float) -> Tensor:
-    """Move the filters `[batch, 3, bin, frame]` up in frequency, and with them the formants."""
-    bins = out.shape[2]
-    place = (torch.arange(bins, device=out.device) / 2 ** (semitones / 12)).clamp(max=bins - 1)
-    below = place.floor().long().clamp(max=bins - 2)
-    return torch.lerp(out[:, :, below], out[:, :, below + 1], (place - below)[:, None])

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mynah.convert.mynah.decoder import Decoder
 from mynah.core.types import Audio
+from mynah.nets.source_filter.decoder import Decoder
 
 
 class Consonants:

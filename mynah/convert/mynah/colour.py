@@ -10,14 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mynah.audio.resample import resample
-from mynah.convert.mynah.decoder import Decoder
 from mynah.convert.mynah.hear import hear
-from mynah.convert.mynah.render import Shape, render
 from mynah.core.types import Audio
 from mynah.features.content import RATE, ContentStudent
 from mynah.features.loudness import Loudness
 from mynah.features.mel import mel_filters
 from mynah.features.pitch import pitch
+from mynah.nets.source_filter.decoder import Decoder
+from mynah.nets.source_filter.render import Shape, render
 from mynah.train.bandwidth import bandwidth
 
 BANDS = 48

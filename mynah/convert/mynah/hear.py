@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
@@ -15,26 +14,10 @@ from mynah.core.errors import BadAudio
 from mynah.core.types import Audio, Contour
 from mynah.features.content import HOP, RATE, ContentStudent
 from mynah.features.loudness import Loudness
+from mynah.nets.source_filter.render import Heard
 
 FRAMES = 2000  # content frames (40 s) that are heard at a time
 PAST, AHEAD = 90, 5  # content frames that a content frame depends on, rounded up
-
-
-@dataclass(frozen=True, eq=False)
-class Heard:
-    """A recording as its parts, all on one grid: two frames of 10 ms for each content frame of 20 ms.
-
-    Attributes:
-        content: Shape `[size, frame / 2]`.
-        pitch: Hz, NaN where unvoiced, shape `[frame]`.
-        loudness: dB, shape `[frame]`.
-        seconds: Length of the recording, without the silence that fills up its last frame.
-    """
-
-    content: Tensor
-    pitch: Tensor
-    loudness: Tensor
-    seconds: float
 
 
 def hear(

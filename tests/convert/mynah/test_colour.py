@@ -3,10 +3,10 @@ import math
 import torch
 
 from mynah.convert.mynah.colour import bands, between, equalised, equaliser, long_term
-from mynah.convert.mynah.decoder import Decoder, DecoderConfig
 from mynah.core.types import Audio
 from mynah.features.content import ContentConfig, ContentStudent
 from mynah.features.loudness import Loudness
+from mynah.nets.source_filter.decoder import Decoder, DecoderConfig
 
 
 def sung(brightness: float) -> Audio:

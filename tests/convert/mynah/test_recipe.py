@@ -6,7 +6,6 @@ import torch
 
 from mynah.audio.files import write
 from mynah.convert.mynah import Mynah
-from mynah.convert.mynah.decoder import DecoderConfig
 from mynah.convert.mynah.recipe.content import ContentRecipe
 from mynah.convert.mynah.recipe.corpus import Corpus
 from mynah.convert.mynah.recipe.decoder import DecoderRecipe
@@ -17,6 +16,7 @@ from mynah.core.types import Audio
 from mynah.features.content import ContentConfig, ContentStudent
 from mynah.features.speaker import SpeakerConfig, VoiceEncoder
 from mynah.features.whisper import WhisperConfig, WhisperEncoder
+from mynah.nets.source_filter.decoder import DecoderConfig
 
 SMALL = SpeakerConfig(channels=16, dilations=(1,))
 SINGERS = {"anna": 220.0, "bert": 110.0}

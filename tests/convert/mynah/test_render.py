@@ -4,16 +4,16 @@ import torch
 from pytest import MonkeyPatch
 
 from mynah.convert.mynah.blend import Consonants
-from mynah.convert.mynah.decoder import Decoder, DecoderConfig
-from mynah.convert.mynah.hear import Heard, hear
-from mynah.convert.mynah.render import noise, render, start_turns
+from mynah.convert.mynah.hear import hear
 from mynah.core.types import Audio, Contour
 from mynah.features.content import ContentConfig, ContentStudent
 from mynah.features.loudness import Loudness
+from mynah.nets.source_filter.decoder import Decoder, DecoderConfig
+from mynah.nets.source_filter.render import Heard, noise, render, start_turns
 
 # The package has functions of these names, too.
 hearing = importlib.import_module("mynah.convert.mynah.hear")
-rendering = importlib.import_module("mynah.convert.mynah.render")
+rendering = importlib.import_module("mynah.nets.source_filter.render")
 
 
 def decoder() -> Decoder:

@@ -108,7 +108,7 @@ def test_retrieval_gives_the_targets_own_frames(system: Mynah) -> None:
 
 
 def test_formants_move_up_by_the_semitones_asked_for() -> None:
-    from mynah.convert.mynah import shifted
+    from mynah.nets.source_filter.render import shifted
 
     out = torch.zeros(1, 3, 641, 1)
     out[:, :, 100] = 1.0
@@ -116,8 +116,8 @@ def test_formants_move_up_by_the_semitones_asked_for() -> None:
 
 
 def test_breath_is_turned_down_under_notes_and_nowhere_else() -> None:
-    from mynah.convert.mynah import breathing
-    from mynah.convert.mynah.decoder import Decoder, DecoderConfig
+    from mynah.nets.source_filter.decoder import Decoder, DecoderConfig
+    from mynah.nets.source_filter.render import breathing
 
     decoder = Decoder(DecoderConfig(channels=8, dilations=(1,)))
     out, pitch = torch.zeros(1, 3, 641, 6), torch.tensor([[200.0, 200.0, 200.0, 0.0, 0.0, 0.0]])

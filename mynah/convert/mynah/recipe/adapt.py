@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from mynah.audio.resample import resample
-from mynah.convert.mynah.decoder import Decoder
 from mynah.convert.mynah.hear import on_grid
 from mynah.convert.mynah.recipe import alter
 from mynah.convert.mynah.recipe.decoder import reconstruction
@@ -20,6 +19,7 @@ from mynah.features.loudness import Loudness
 from mynah.features.mel import PowerSpectrum
 from mynah.features.pitch import pitch
 from mynah.nets.convnext import ConvNeXt
+from mynah.nets.source_filter.decoder import Decoder
 from mynah.train.bandwidth import bandwidth
 
 FRAMES = 100  # of a training clip: one second

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mynah.convert.mynah.colour import bands
-from mynah.convert.mynah.decoder import Decoder, DecoderConfig
 from mynah.convert.mynah.recipe import alter
 from mynah.convert.mynah.recipe.corpus import Corpus, coloured, save
 from mynah.convert.mynah.recipe.voice import common_band
@@ -17,6 +16,7 @@ from mynah.features.content import ContentStudent
 from mynah.features.loudness import Loudness
 from mynah.features.mel import PowerSpectrum
 from mynah.features.speaker import VoiceEncoder
+from mynah.nets.source_filter.decoder import Decoder, DecoderConfig
 from mynah.train.losses import mel_loss, spectral_losses
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mynah.convert.mynah.decoder import Decoder, held
-from mynah.convert.mynah.hear import Heard
+from mynah.nets.source_filter.decoder import Decoder, held
 
 FRAMES = 1000  # frames (10 s) that are rendered at a time
 PAST, AHEAD = 160, 20  # frames that a frame depends on, rounded up; both even, since content frames are two frames long
@@ -34,6 +35,23 @@ def noise(first: int, frames: int, hop: int, seed: int) -> Tensor:
         pieces.append(torch.randn(block * hop, generator=dice))
     start = (first - first // block * block) * hop
     return torch.cat(pieces)[start : start + frames * hop]
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A recording as its parts, all on one grid: two frames of 10 ms for each content frame of 20 ms.
+
+    Attributes:
+        content: Shape `[size, frame / 2]`.
+        pitch: Hz, NaN where unvoiced, shape `[frame]`.
+        loudness: dB, shape `[frame]`.
+        seconds: Length of the recording, without the silence that fills up its last frame.
+    """
+
+    content: Tensor
+    pitch: Tensor
+    loudness: Tensor
+    seconds: float
 
 
 Shape = Callable[[Tensor, Tensor], Tensor]
@@ -85,3 +103,22 @@ def render(
         wave = decoder.overlap_add(spectrum)[0]
         skip = (start - near) * config.hop
         yield wave[skip : skip + min(FRAMES, total - start) * config.hop].cpu()
+
+
+def breathing(out: Tensor, pitch: Tensor, db: float) -> Tensor:
+    """Change the noise of voiced frames in the decoder's output `[batch, 3, bin, frame]`; pitch `[batch, frame]`.
+
+    Judges of likeness taught the decoder to hiss under notes, which they like and ears do not. Frames next to an
+    unvoiced one keep their noise, because consonants begin there.
+    """
+    inner = -nn.functional.max_pool1d(-(pitch > 0).float()[:, None], 3, stride=1, padding=1)
+    noise = out[:, 2] + inner * (db / (20 * math.log10(math.e)) / 3)  # the decoder speaks in thirds of a neper
+    return torch.stack([out[:, 0], out[:, 1], noise], dim=1)
+
+
+def shifted(out: Tensor, semitones: float) -> Tensor:
+    """Move the filters `[batch, 3, bin, frame]` up in frequency, and with them the formants."""
+    bins = out.shape[2]
+    place = (torch.arange(bins, device=out.device) / 2 ** (semitones / 12)).clamp(max=bins - 1)
+    below = place.floor().long().clamp(max=bins - 2)
+    return torch.lerp(out[:, :, below], out[:, :, below + 1], (place - below)[:, None])

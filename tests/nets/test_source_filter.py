@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from mynah.convert.mynah.decoder import Decoder, DecoderConfig, held, pulses
+from mynah.nets.source_filter.decoder import Decoder, DecoderConfig, held, pulses
 
 RATE = 32_000
 
