@@ -1,0 +1,80 @@
+"""The aligner's stage: how long every sound of every recording lasts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mynah.catalog.checkpoint import to_safetensors
+from mynah.core.recipe import Batch, Recipe
+from mynah.speak.mynah.aligner import Aligner, best_way, diagonal, every_way
+from mynah.speak.mynah.recipe.readings import Reading, Readings, framed, side_by_side
+
+
+class AlignRecipe(Recipe):
+    """Every monotonic way counts; the prior that texts are read evenly shows where to begin."""
+
+    name = "align"
+
+    def __init__(self, readings: Readings, *, steps: int = 800, clips: int = 16, seed: int = 22) -> None:
+        self.readings, self.steps, self.clips, self.seed = readings, steps, clips, seed
+        self.aligner = Aligner()
+        self.nets = nn.ModuleDict({"aligner": self.aligner})
+
+    def batch(self, step: int) -> Batch:
+        dice = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        return self._batch(self.readings.drawn(dice, self.clips, longest=500))
+
+    def _batch(self, drawn: list[Reading]) -> Batch:
+        content = [self.readings.heard(one)[:64] for one in drawn]
+        frames = torch.tensor([rows.shape[1] for rows in content])
+        lengths = torch.tensor([len(one.said) for one in drawn])
+        prior = torch.zeros(len(drawn), int(frames.max()), int(lengths.max()))
+        for place, (count, length) in enumerate(zip(frames.tolist(), lengths.tolist(), strict=True)):
+            prior[place, :count, :length] = diagonal(count, length)
+        return side_by_side(drawn) | {
+            "content": framed(content),
+            "frames": frames,
+            "tokens": lengths,
+            "prior": prior,
+        }
+
+    def parameters(self, turn: str) -> list[nn.Parameter]:
+        return list(self.nets.parameters())
+
+    def learning_rate(self, turn: str, step: int) -> float:
+        return 1e-3 * min(1.0, (step + 1) / 50) * (1 - 0.9 * min(1.0, step / self.steps))
+
+    def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
+        near = nearness(self.aligner, batch)
+        return {"ways": every_way(near + batch["prior"], batch["frames"], batch["tokens"])}
+
+    @torch.no_grad()
+    def measures(self) -> dict[str, float]:
+        """How sure the best way is: mean probability of the token that each held-out frame is given to."""
+        sure = []
+        for reading in (self.readings.part(True) or self.readings.part(False))[:60]:
+            near, durations = way(self.aligner, self.readings, reading)
+            token = torch.repeat_interleave(torch.arange(len(durations)), durations)
+            sure.append(near.exp().gather(1, token[:, None]).mean())
+        return {"sureness": torch.stack(sure).mean().item()}
+
+    def export(self, folder: str) -> list[str]:
+        state = {key: value.detach().cpu() for key, value in self.aligner.state_dict().items()}
+        meta = {"format": "mynah-1", "net": "aligner"}
+        return [str(to_safetensors(state, f"{folder}/aligner.safetensors", meta, dtype=torch.float16))]
+
+
+def nearness(aligner: Aligner, batch: Batch) -> Tensor:
+    """`[batch, frame, token]` of a batch of `AlignRecipe`."""
+    near: Tensor = aligner(*(batch[name] for name in ("symbol", "stress", "manner", "language", "content")))
+    return near
+
+
+@torch.no_grad()
+def way(aligner: Aligner, readings: Readings, reading: Reading) -> tuple[Tensor, Tensor]:
+    """Log probabilities `[frame, token]` of one reading and how many frames every token lasts."""
+    content = readings.heard(reading)[None, :64]
+    near = nearness(aligner, side_by_side([reading]) | {"content": content})[0]
+    near = (near + diagonal(*near.shape)).log_softmax(-1)
+    return near, best_way(near)
