@@ -64,26 +64,24 @@ class CoverTab:
             separator = engines.chooser("separate", said, label=said("Separates the song"), name="separator")
             converter = engines.chooser("convert", said, label=said("Converts the voice"), name="converter")
         drawn = gr.Column()
-        go = gr.Button(said("Make the cover"), variant="primary", size="lg", elem_id="cover-go")
         self._watch = Watch(desk, said, "cover", self._result)
         self._melody = Melody(desk, said, self._watch)
         with drawn:
 
             @gr.render([separator, converter])  # type: ignore[untyped-decorator]
             def drawers(separating: str, converting: str) -> None:
-                self._drawers(go, separator, converter, separating, converting)
+                self._drawers(separator, converter, separating, converting)
 
         self._watch.resume(page)
         self._booth.watch.resume(page)
         self._booth.watch.ended.change(self._enrolled, self._booth.watch.ended, self.voice, **_QUIET)
 
-    def _drawers(
-        self, go: gr.Button, separator: gr.Dropdown, converter: gr.Dropdown, separating: str, converting: str
-    ) -> None:
-        """The controls of the chosen systems, and what the button does with them."""
+    def _drawers(self, separator: gr.Dropdown, converter: gr.Dropdown, separating: str, converting: str) -> None:
+        """The controls of the chosen systems, and the button, which is not there before it can do something."""
         said, own = self._said, self._controls
         first = engines.adjusted("separate", separating, said, "cover-separate")
         second = engines.adjusted("convert", converting, said, "cover-convert", without=("transpose",))
+        go = gr.Button(said("Make the cover"), variant="primary", size="lg", elem_id="cover-go")
         counts = [len(each.parts) if each else 0 for each in (own, first)]
 
         def begin(

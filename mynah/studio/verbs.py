@@ -82,7 +82,6 @@ class VerbTab:
         if not (self._sound or self._text):
             raise TypeError(f"nothing is known that {verb} could be given")
         drawer = gr.Column()
-        go = gr.Button(said(verb.capitalize()), variant="primary", size="lg", elem_id=f"{verb}-go")
         self._watch = Watch(desk, said, verb)
         self._watch.resume(page)
         inputs += [each for each in (self.voice, system, format) if each is not None]
@@ -90,10 +89,13 @@ class VerbTab:
 
             @gr.render(system)  # type: ignore[untyped-decorator]
             def controls(model: str) -> None:
-                self._drawer(go, inputs, model)
+                self._drawer(inputs, model)
 
-    def _drawer(self, go: gr.Button, inputs: list[Any], model: str) -> None:
-        controls = engines.adjusted(self._verb, model, self._said, self._verb)
+    def _drawer(self, inputs: list[Any], model: str) -> None:
+        """The controls of the chosen system, and the button, which is not there before it can do something."""
+        said, verb = self._said, self._verb
+        controls = engines.adjusted(verb, model, said, verb)
+        go = gr.Button(said(verb.capitalize()), variant="primary", size="lg", elem_id=f"{verb}-go")
 
         def asked(who: gr.Request, *values: Any) -> Any:
             told_by_page = list(values[: len(inputs)])

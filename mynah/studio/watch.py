@@ -17,6 +17,7 @@ from mynah.studio.desk import Desk, told
 from mynah.studio.words import Words
 
 _LOOK_SECONDS = 0.7
+_QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 _SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aiff")
 
 Html = Callable[[Job], str]
@@ -26,7 +27,8 @@ class Watch:
     """The parts of a tab that follow a job.
 
     Attributes:
-        job: Id of the job that is followed; kept by the browser.
+        job: Id of the job that is followed; kept by the browser. While a page is open the server knows better
+            (`_followed`): a look that was on its way when a new job began brings the id of the old one.
         ended: Id of a job that was completed while it was followed, or found completed by a reload.
         outputs: What an event that starts a job updates; `begun` gives the values.
     """
@@ -36,31 +38,31 @@ class Watch:
         self._result = result or (lambda job: files(job, said))
         self.job = gr.BrowserState("", storage_key=f"mynah-{name}", secret="mynah")  # an id is no secret of its owner
         self.ended = gr.Textbox("", visible="hidden")  # not a State, whose changes only the queue tells of
+        self._followed = gr.State("")
         self._shown = gr.State("")
         self.steps = gr.HTML(elem_id=f"{name}-steps", elem_classes="steps")
         self.cancel = gr.Button(said("Cancel"), visible=False, size="sm", elem_id=f"{name}-cancel")
         self.result = gr.HTML(elem_id=f"{name}-result", elem_classes="result")
         self._timer = gr.Timer(_LOOK_SECONDS, active=False)
-        self.outputs = [self.job, self.ended, self._shown, self.steps, self.cancel, self.result, self._timer]
-        quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        self._timer.tick(self._look, [self.job, self.ended, self._shown], self.outputs, **quiet)
-        self.cancel.click(self._cancel, self.job, self.cancel, **quiet)
+        seen = [self.ended, self._shown, self.steps, self.cancel, self.result, self._timer]
+        self.outputs = [self.job, self._followed, *seen]
+        told_by_page = [self.job, self._followed, self.ended, self._shown]
+        self._looking: dict[str, Any] = {"fn": self._look, "inputs": told_by_page, "outputs": seen, **_QUIET}
+        self._timer.tick(**self._looking)
+        self.cancel.click(self._cancel, [self.job, self._followed], self.cancel, **_QUIET)
 
     def resume(self, page: gr.Blocks) -> None:
         """Go on with the job that the browser remembers, when the page is opened."""
-        page.load(
-            self._look, [self.job, self.ended, self._shown], self.outputs,
-            queue=False, show_progress="hidden", api_visibility="private",
-        )  # fmt: skip
+        page.load(**self._looking)
 
     def begun(self, job: Job) -> list[Any]:
         """Updates of `outputs` that follow this job from now on."""
-        return self._updates(job, "", "")
+        return [job.id, job.id, *self._updates(job, "", "")]
 
-    def _look(self, id: str, ended: str, shown: str, who: gr.Request) -> list[Any]:
-        job = self._desk.job(who, id)
+    def _look(self, id: str, followed: str, ended: str, shown: str, who: gr.Request) -> list[Any]:
+        job = self._desk.job(who, followed or id)
         if job is None:
-            return [gr.skip(), gr.skip(), gr.skip(), "", gr.Button(visible=False), gr.skip(), gr.Timer(active=False)]
+            return [gr.skip(), gr.skip(), "", gr.Button(visible=False), gr.skip(), gr.Timer(active=False)]
         return self._updates(job, ended, shown)
 
     def _updates(self, job: Job, ended: str, shown: str) -> list[Any]:
@@ -71,19 +73,19 @@ class Watch:
         if now != shown:  # only then, or what is being listened to would begin anew
             result = self._result(job) if done else preview(job, self._said) if job.preview else ""
         return [
-            job.id,
             job.id if done and ended != job.id else gr.skip(),
             now,
             steps(job, self._said),
             gr.Button(visible=active, interactive=not job.cancelling),
             result,
-            gr.Timer(active=active),
+            # A look that crosses with the beginning of the next job must not be the last one.
+            gr.Timer(active=active or now != shown),
         ]
 
-    def _cancel(self, id: str, who: gr.Request) -> Any:
+    def _cancel(self, id: str, followed: str, who: gr.Request) -> Any:
         with told():
-            if self._desk.job(who, id):
-                self._desk.house.jobs.cancel(id)
+            if job := self._desk.job(who, followed or id):
+                self._desk.house.jobs.cancel(job.id)
         return gr.Button(interactive=False)
 
 
