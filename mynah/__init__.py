@@ -6,6 +6,7 @@
     song = mynah.read("song.wav")                   # Audio: samples [channel, time] in [-1, 1], and a rate in Hz
     mynah.write(mynah.convert(song, me), "song-me.wav")
     stems = mynah.separate("hit.mp3")               # Stems: {"vocals": Audio, "accompaniment": Audio}
+    mynah.write(mynah.say("Good morning.", me), "morning.wav")
 
 Importing this costs nothing: torch and everything else come in with the first name that is used.
 """
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from mynah.core.types import Transcript as Transcript
     from mynah.core.types import Voice as Voice
     from mynah.scenes.cover import cover as cover
+    from mynah.scenes.speech import say as say
     from mynah.separate import separate as separate
+    from mynah.speak import speak as speak
     from mynah.transcribe import transcribe as transcribe
     from mynah.voices.library import names as voices
 
@@ -46,7 +49,9 @@ _HOMES = {
     "cover": "mynah.scenes.cover",
     "enrol": "mynah.api:enrol",
     "read": "mynah.audio.files:read",
+    "say": "mynah.scenes.speech:say",
     "separate": "mynah.separate",
+    "speak": "mynah.speak",
     "transcribe": "mynah.transcribe",
     "voice": "mynah.api:voice",
     "voices": "mynah.voices",
@@ -65,7 +70,9 @@ __all__ = [
     "cover",
     "enrol",
     "read",
+    "say",
     "separate",
+    "speak",
     "transcribe",
     "voice",
     "voices",

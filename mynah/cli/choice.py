@@ -33,10 +33,10 @@ def default(verb: str) -> str:
     return name
 
 
-def asked(argv: Sequence[str], verb: str) -> str:
-    """The system that these arguments ask for, as the registry names it."""
+def asked(argv: Sequence[str], verb: str, flag: str = "system") -> str:
+    """The system that these arguments ask for with `--system` or another flag, as the registry names it."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    early.add_argument("--system")
+    early.add_argument(f"--{flag}", dest="system")
     early.add_argument("--voice", default="")
     try:
         given = early.parse_known_args(list(argv))[0]

@@ -23,6 +23,7 @@ COMMANDS = {
     "convert": "give recordings another voice",
     "cover": "give whole songs another voice",
     "separate": "take songs apart into vocals and accompaniment, or into more stems",
+    "speak": "say a text in any voice",
     "transcribe": "write down what is said or sung, as text or subtitles",
     "enrol": "make a voice from recordings of somebody",
     "import": "take in a voice that somebody else trained: a file, a folder, an archive, an address or the hub",

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from mynah.core.errors import BadVoice
 from mynah.core.verbs import Options, SpeaksOn
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mynah.core.types import Audio, Voice
 
 PAUSE_SECONDS = 0.25  # between sentences of a speaker that knows of no text but the sentence
@@ -206,3 +209,25 @@ def joined(utterances: Iterator[Audio]) -> Audio:
 
     spoken = list(utterances)
     return replace(spoken[0], samples=torch.cat([each.samples for each in spoken], -1))
+
+
+def written(utterances: Iterator[Audio], out: Path | str, *, bits: int | None = None) -> float:
+    """Write sentences as they come as a file that appears whole or not at all; memory stays flat.
+
+    Args:
+        utterances: At least one.
+        out: Its suffix chooses the format; `"-"` is standard output.
+        bits: Per sample, where the format leaves a choice.
+
+    Returns:
+        Seconds of sound.
+    """
+    from mynah.audio.files import Writer
+
+    first = next(utterances)
+    seconds = 0.0
+    with Writer(out, first.rate, first.samples.shape[0], bits=bits) as writer:
+        for sentence in chain([first], utterances):
+            writer.push(sentence)
+            seconds += sentence.seconds
+    return seconds
