@@ -29,7 +29,7 @@ from mynah.convert.mynah.colour import equalised, equaliser
 from mynah.convert.mynah.hear import hear
 from mynah.core.errors import BadAudio, BadCheckpoint, BadVoice
 from mynah.core.recipe import Recipe
-from mynah.core.system import Card, System, Weights
+from mynah.core.system import Card, System
 from mynah.core.types import Audio, Contour, Voice
 from mynah.core.verbs import Options
 from mynah.features import content, speaker
@@ -39,7 +39,7 @@ from mynah.features.melody import notes_of, semitones_to_fit, tuned
 from mynah.features.pitch import contour_of
 from mynah.features.pitch import pitch as track
 from mynah.features.speaker import SpeakerConfig, VoiceEncoder
-from mynah.nets.source_filter.decoder import Decoder, DecoderConfig
+from mynah.nets.source_filter.decoder import WEIGHTS, Decoder, DecoderConfig
 from mynah.nets.source_filter.render import Heard, breathing, render, shifted
 
 Progress = Callable[[float], None]
@@ -125,12 +125,7 @@ class Mynah(System[Config]):
         paper="",
         origin="ours",
         weights={
-            "default": Weights(
-                "shipped:mynah_decoder.safetensors",
-                sha256="e6dbf805103c6f868377ad425e5db208870ca068196aa0d4bb5e16554c73180e",
-                bytes=13561038,
-                license="CC-BY-SA-4.0",
-            ),
+            "default": WEIGHTS,
             "content": content.WEIGHTS,
             "voice": speaker.WEIGHTS,
         },

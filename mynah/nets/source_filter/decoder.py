@@ -9,7 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mynah.core.system import Weights
 from mynah.nets.convnext import ConvNeXt
+
+WEIGHTS = Weights(
+    "shipped:mynah_decoder.safetensors",
+    sha256="e6dbf805103c6f868377ad425e5db208870ca068196aa0d4bb5e16554c73180e",
+    bytes=13561038,
+    license="CC-BY-SA-4.0",
+)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,11 @@ class AcousticConfig:
     readers: int = 3
     sounds: tuple[int, ...] = (1, 1, 2, 4)
     frames: tuple[int, ...] = (1, 2, 4, 1, 2)
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> Self:
+        """From what an exported file says."""
+        return cls(**told | {name: tuple(told[name]) for name in ("sounds", "frames")})
 
 
 @dataclass(frozen=True)

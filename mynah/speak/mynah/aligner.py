@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mynah.speak.mynah.tokens import LANGUAGES, SYMBOLS
 
 SIZE = 96
+HEARD = 66  # content and two levels, without which a pause would go to a sound
 
 
 class Aligner(nn.Module):
@@ -19,24 +20,24 @@ class Aligner(nn.Module):
     one space, every monotonic way through their distances counts in the loss, the best one is taken in the end.
     """
 
-    def __init__(self, content: int = 64) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.symbol = nn.Embedding(len(SYMBOLS), SIZE)
         self.stress = nn.Embedding(3, SIZE)
         self.manner = nn.Embedding(8, SIZE)
         self.language = nn.Embedding(len(LANGUAGES), SIZE)
         self.key = nn.Sequential(nn.Conv1d(SIZE, 2 * SIZE, 3, padding=1), nn.ReLU(), nn.Conv1d(2 * SIZE, SIZE, 1))
-        self.query = nn.Sequential(nn.Conv1d(content, 2 * SIZE, 3, padding=1), nn.ReLU(), nn.Conv1d(2 * SIZE, SIZE, 1))
+        self.query = nn.Sequential(nn.Conv1d(HEARD, 2 * SIZE, 3, padding=1), nn.ReLU(), nn.Conv1d(2 * SIZE, SIZE, 1))
 
-    def forward(self, symbol: Tensor, stress: Tensor, manner: Tensor, language: Tensor, content: Tensor) -> Tensor:
+    def forward(self, symbol: Tensor, stress: Tensor, manner: Tensor, language: Tensor, heard: Tensor) -> Tensor:
         """Log probability of each token at each frame, `[batch, frame, token]`; tokens beyond the text have none.
 
         Args:
             symbol: As the next three `[batch, token]`; filled up with -1.
-            content: `[batch, 64, frame]`.
+            heard: Content, and two levels of about -1 to 1: `[batch, 66, frame]`.
         """
         x = self.symbol(symbol.clamp(min=0)) + self.stress(stress) + self.manner(manner) + self.language(language)
-        key, query = self.key(x.transpose(1, 2)), self.query(content)
+        key, query = self.key(x.transpose(1, 2)), self.query(heard)
         near = -torch.cdist(
             query.transpose(1, 2), key.transpose(1, 2), compute_mode="donot_use_mm_for_euclid_dist"
         ).square()

@@ -26,14 +26,14 @@ class AlignRecipe(Recipe):
         return self._batch(self.readings.drawn(dice, self.clips, longest=500))
 
     def _batch(self, drawn: list[Reading]) -> Batch:
-        content = [self.readings.heard(one)[:64] for one in drawn]
-        frames = torch.tensor([rows.shape[1] for rows in content])
+        heard = [levelled(self.readings.heard(one)) for one in drawn]
+        frames = torch.tensor([rows.shape[1] for rows in heard])
         lengths = torch.tensor([len(one.said) for one in drawn])
         prior = torch.zeros(len(drawn), int(frames.max()), int(lengths.max()))
         for place, (count, length) in enumerate(zip(frames.tolist(), lengths.tolist(), strict=True)):
             prior[place, :count, :length] = diagonal(count, length)
         return side_by_side(drawn) | {
-            "content": framed(content),
+            "heard": framed(heard),
             "frames": frames,
             "tokens": lengths,
             "prior": prior,
@@ -65,16 +65,21 @@ class AlignRecipe(Recipe):
         return [str(to_safetensors(state, f"{folder}/aligner.safetensors", meta, dtype=torch.float16))]
 
 
+def levelled(heard: Tensor) -> Tensor:
+    """What was heard `[66, frame]` with its levels about as large as its content."""
+    return torch.cat([heard[:64], (heard[64:] + 40.0) / 20.0])
+
+
 def nearness(aligner: Aligner, batch: Batch) -> Tensor:
     """`[batch, frame, token]` of a batch of `AlignRecipe`."""
-    near: Tensor = aligner(*(batch[name] for name in ("symbol", "stress", "manner", "language", "content")))
+    near: Tensor = aligner(*(batch[name] for name in ("symbol", "stress", "manner", "language", "heard")))
     return near
 
 
 @torch.no_grad()
 def way(aligner: Aligner, readings: Readings, reading: Reading) -> tuple[Tensor, Tensor]:
     """Log probabilities `[frame, token]` of one reading and how many frames every token lasts."""
-    content = readings.heard(reading)[None, :64]
-    near = nearness(aligner, side_by_side([reading]) | {"content": content})[0]
+    heard = levelled(readings.heard(reading))[None]
+    near = nearness(aligner, side_by_side([reading]) | {"heard": heard})[0]
     near = (near + diagonal(*near.shape)).log_softmax(-1)
     return near, best_way(near)

@@ -18,13 +18,13 @@ from mynah.core.recipe import Batch
 from mynah.features.content import ContentStudent
 from mynah.features.loudness import Loudness
 from mynah.metrics.spelling import plain
+from mynah.speak.mynah.reader import ESPEAK
 from mynah.speak.mynah.tokens import Tokens, tokens
 from mynah.text.language import language_of
 from mynah.text.normalise import normalised
 from mynah.text.phonemes import phonemes
 from mynah.train.data import Take, prepare, scan
 
-ESPEAK = {"de": "de", "en": "en-us"}
 READER_SECONDS = 600.0  # whoever read for longer has a manner of their own; all others share one
 HELD_OUT = 10  # the last tenth of what a reader read is tested on
 NEIGHBOURS = 96  # readings of about one length that a batch is drawn from
