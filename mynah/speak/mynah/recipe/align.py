@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mynah.catalog.checkpoint import to_safetensors
 from mynah.core.recipe import Batch, Recipe
 from mynah.speak.mynah.aligner import Aligner, best_way, diagonal, every_way
 from mynah.speak.mynah.recipe.readings import Reading, Readings, framed, side_by_side
+from mynah.speak.mynah.tokens import SOUNDS, SYMBOLS
+
+QUIET_DB = 21.5  # below what is loud in a recording
+PAUSE_FRAMES = 5
+UNLIKELY = 12.0  # nepers by which a sound is less likely in a pause: a stop before or after it would take it all
 
 
 class AlignRecipe(Recipe):
@@ -82,4 +88,21 @@ def way(aligner: Aligner, readings: Readings, reading: Reading) -> tuple[Tensor,
     heard = levelled(readings.heard(reading))[None]
     near = nearness(aligner, side_by_side([reading]) | {"heard": heard})[0]
     near = (near + diagonal(*near.shape)).log_softmax(-1)
-    return near, best_way(near)
+    pausing = torch.tensor([SYMBOLS[number] not in SOUNDS for number in reading.said.symbol.tolist()])
+    refused = pauses(readings.heard(reading)[64:].mean(0))[:, None] & ~pausing
+    return near, best_way(near - UNLIKELY * refused)
+
+
+def pauses(level_db: Tensor) -> Tensor:
+    """Which frames `[frame]` are of a pause: quiet for a tenth of a second, and so longer than a stop in a word.
+
+    Example:
+
+        >>> pauses(torch.tensor([-20.0, -60, -20, -60, -60, -60, -60, -60, -20])).int()
+        tensor([0, 0, 0, 1, 1, 1, 1, 1, 0], dtype=torch.int32)
+    """
+    quiet = (level_db < level_db.quantile(0.9) - QUIET_DB).float()[None]
+    # Opened: what is shorter than the window vanishes, the rest keeps its length.
+    half = PAUSE_FRAMES // 2
+    core = -F.max_pool1d(-F.pad(quiet, (half, half)), PAUSE_FRAMES, 1)
+    return F.max_pool1d(F.pad(core, (half, half)), PAUSE_FRAMES, 1)[0] > 0
