@@ -181,7 +181,8 @@ class MelFormat:
             raise BadAudio(f"{wave.shape[-1]} samples at {self.rate} Hz are too short for a mel spectrogram")
         if self.preemphasis:
             wave = torch.cat([wave[..., :1], wave[..., 1:] - self.preemphasis * wave[..., :-1]], -1)
-        padded = F.pad(wave[:, None], (self.before, self.before), mode=self.edges)[:, 0]
+        after = self.before if self.centred else self.n_fft - self.hop - self.before
+        padded = F.pad(wave[:, None], (self.before, after), mode=self.edges)[:, 0]
         window = torch.hann_window(self.win, dtype=wave.dtype, device=wave.device)
         spectrum = torch.stft(padded, self.n_fft, self.hop, self.win, window, center=False, return_complex=True)
         power = torch.view_as_real(spectrum).square().sum(-1)
@@ -225,6 +226,21 @@ class MelFormat:
         """A mel spectrogram of this format in a format that fits (see `misfit`), `[batch, band, frame]`."""
         same = (self.scale, self.means, self.deviations) == (other.scale, other.means, other.deviations)
         return mel if same else other.values(self.magnitudes(mel))
+
+
+def deemphasised(wave: Tensor, share: float) -> Tensor:
+    """The inverse of preemphasis, `[batch, time]`.
+
+    Example:
+
+        >>> deemphasised(torch.tensor([[1.0, -0.5, 0.0]]), 0.5)
+        tensor([[1., 0., 0.]])
+    """
+    if not share:
+        return wave
+    from scipy.signal import lfilter
+
+    return torch.from_numpy(lfilter([1.0], [1.0, -share], wave.double().cpu().numpy())).to(wave)
 
 
 @cache
