@@ -28,6 +28,10 @@ class BadOption(MynahError, ValueError):
     """An option out of its bounds, or one that does not exist."""
 
 
+class BadText(MynahError, ValueError):
+    """A text that cannot be spoken, because there is nothing in it to say."""
+
+
 class BadData(MynahError, ValueError):
     """A folder of recordings that cannot be trained on."""
 
