@@ -10,10 +10,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mynah.catalog.checkpoint import load_safetensors, load_strict
+from mynah.catalog.weights import locate
+from mynah.core.system import Weights
 from mynah.core.types import Audio
 from mynah.features import content
 from mynah.nets.convnext import ConvNeXt
 
+WEIGHTS = Weights("shipped:letters.safetensors", sha256="", bytes=0, license="CC-BY-SA-4.0")
 ALPHABET = " 'abcdefghijklmnopqrstuvwxyzäöüß"
 """Class 0 is none of them, class `i + 1` is `ALPHABET[i]`."""
 
@@ -53,6 +57,13 @@ class Letters(nn.Module):
     def spelt(self, recording: Audio, student: content.ContentStudent) -> str:
         """What is heard in a recording, the likeliest letter of every frame."""
         return spelling(self(student.frames(recording).T[None])[0])
+
+
+def load(weights: str = "default") -> Letters:
+    """The shipped one, or another that `mynah train speak/mynah` exported."""
+    net = Letters()
+    load_strict(net, load_safetensors(locate(weights, {"default": WEIGHTS})), "the recogniser of letters")
+    return net.eval().requires_grad_(False)
 
 
 def spelling(scores: Tensor) -> str:
