@@ -60,20 +60,24 @@ def serve(
         jobs.clear_uploads()
         tickets = Tickets(settings.queue, jobs.place)
         config = uvicorn.Config(
-            application(House(settings, jobs, tickets), page),
-            host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False,
+            _later, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False,
             proxy_headers=False, ws="none", limit_concurrency=1000, timeout_graceful_shutdown=5,
         )  # fmt: skip
         listening = _listening(config, settings)
         server = uvicorn.Server(config)
         name = f"[{settings.host}]" if ":" in settings.host else settings.host
-        with listening, _Staff(settings, jobs, tickets.top_up):
+        with listening, _Staff(settings, jobs, tickets.top_up):  # who gets ready while the doors are made
+            config.app = application(House(settings, jobs, tickets), page)
             ready(f"http://{name}:{listening.getsockname()[1]}")
             server.run(sockets=[listening])
         tickets.close()
     finally:
         jobs.close()
         lock.release()
+
+
+async def _later(scope: Any, receive: Any, send: Any) -> None:
+    """Stands for the application until that is made."""
 
 
 def _listening(config: Any, settings: Settings) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import shutil
 import warnings
 import zipfile
@@ -11,13 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mynah.core.errors import BadOption, UnknownSystem
+from mynah.core.errors import BadOption, MynahError, UnknownSystem
 from mynah.serve import compare, preview
 from mynah.serve.people import somebody
 from mynah.serve.sound import accept
 
 PREVIEW = "preview.wav"
 MELODY = "melody.csv"  # of a cover's source, corrected by hand
+_log = logging.getLogger("mynah.serve")
 KINDS = {
     "convert": "conversion",
     "separate": "separation",
@@ -113,17 +115,30 @@ def default(verb: str) -> str:
     return full(getattr(importlib.import_module(f"mynah.{verb}"), "DEFAULT", able[0]), verb)
 
 
+def prepare(device: str) -> None:
+    """Load who covers a song when nobody is named, so that the first song does not wait for it."""
+    from mynah.convert import loaded as converter
+    from mynah.separate import loaded as separator
+
+    for verb, load in (("separate", separator), ("convert", converter)):
+        try:
+            load(default(verb), device)
+        except MynahError as error:  # whoever asks for it is told
+            _log.warning("%s: %s", default(verb), error)
+
+
 def _conversion(desk: Desk) -> dict[str, Any]:
+    from mynah.audio.files import write
     from mynah.convert import convert_file, loaded
 
     request = desk.request
     progress = desk.step("load")
     engine, voice, options = loaded(request["system"], desk.device), somebody(request["voice"]), _options(request)
     progress(1.0)
-    if _worth(desk) and preview.excerpt(desk.source, desk.folder / "excerpt.wav", preview.alone):
-        convert_file(
-            desk.folder / "excerpt.wav", voice, desk.folder / PREVIEW, engine, options, progress=desk.step("preview")
-        )
+    if _worth(desk) and (piece := preview.excerpt(desk.source, preview.alone)):
+        cut = write(piece.song, desk.folder / "excerpt.wav", bits=32)
+        convert_file(cut, voice, desk.folder / PREVIEW, engine, options, progress=desk.step("preview"))
+        cut.unlink()
         desk.publish()
     seconds, _ = convert_file(desk.source, voice, desk.out("converted"), engine, options, progress=desk.step("convert"))
     return {"order": ["converted"], "seconds": seconds}
@@ -166,12 +181,14 @@ def _cover(desk: Desk) -> dict[str, Any]:
     if _worth(desk):
         progress = desk.step("preview")
         separating = options_of(find(request["separator"]), "separate").of(**request["separate"])
-        voices = preview.apart(loaded(request["separator"], desk.device), separating)
-        if preview.excerpt(desk.source, desk.folder / "excerpt.wav", voices):
+        piece = preview.excerpt(desk.source, preview.apart(loaded(request["separator"], desk.device), separating))
+        if piece:
             progress(0.5)
             work = desk.folder / "preview-steps"
+            work.mkdir(exist_ok=True)
+            stems = piece.write(work)
             cover(
-                desk.folder / "excerpt.wav", voice, desk.folder / PREVIEW, work=work,
+                stems.pop("song"), voice, desk.folder / PREVIEW, work=work, replace=stems,
                 progress=lambda step, fraction: progress(0.5), **settings,
             )  # fmt: skip
             shutil.rmtree(work)

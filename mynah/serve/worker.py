@@ -15,9 +15,10 @@ from mynah.core.errors import MynahError
 from mynah.serve.jobs import Job, Jobs
 from mynah.serve.settings import QUEUE, place
 from mynah.serve.tickets import Tickets
-from mynah.serve.work import Desk, done
+from mynah.serve.work import Desk, done, prepare
 
 _TELL_SECONDS = 0.2
+_IDLE_SECONDS = 0.5  # without a job, after which one gets ready for the first
 _log = logging.getLogger("mynah.serve")
 
 
@@ -123,7 +124,7 @@ def run(queue: str, device: str, *, with_parent: bool = False) -> None:
             tickets = Tickets(queue, jobs.place, worker.work)
             jobs.reap()
             consumer = tickets.huey.create_consumer(
-                workers=1, periodic=False, initial_delay=0.05, max_delay=0.5, check_worker_health=True
+                workers=1, periodic=False, initial_delay=0.05, max_delay=0.1, check_worker_health=True
             )
             for part in ("", ".Worker", ".Scheduler"):
                 logging.getLogger(f"huey.consumer{part}").addFilter(_Briefly())
@@ -132,6 +133,8 @@ def run(queue: str, device: str, *, with_parent: bool = False) -> None:
                 signal.signal(number, leave)
             if with_parent:
                 threading.Thread(target=_until_end_of_input, args=[stop], daemon=True).start()
+            if not stop.wait(_IDLE_SECONDS) and not jobs.count("queued") and not jobs.count("in_progress"):
+                prepare(device)
             stop.wait()
             worker.stopping.set()
             consumer.stop(graceful=True)
