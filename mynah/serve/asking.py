@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,8 @@ async def _added(request: Request, id: str, kind: str, what: dict[str, Any], lab
 
 def added(here: House, id: str, kind: str, what: dict[str, Any], *, owner: str, client: str, label: str) -> Job:
     """A job that waits from now on, with its ticket; its folder must be there."""
+    if "system" in what:
+        what = what | {"weights": here.settings.weights.get(what["system"], "default")}
     job = here.jobs.add(id, kind, what, owner=owner, client=client, label=label, size=here.settings.queue_size)
     try:
         here.tickets.write()
@@ -145,12 +147,17 @@ async def changes(request: Request, job: Job) -> AsyncIterator[Job]:
         job = found
 
 
-def system_for(verb: str, model: str) -> str:
+THEIRS = ("whisper-1", "tts-1")
+"""What OpenAI's clients call whoever does it there; here, whoever does it here."""
+
+
+def system_for(verb: str, model: str, usual: Mapping[str, str] | None = None) -> str:
     """The system that a request means, as the registry names it.
 
     Args:
         verb: What it has to do.
-        model: Its name, with or without the verb; empty or `"default"` for whoever does it here.
+        model: Its name, with or without the verb; empty, `"default"`, or OpenAI's own for whoever does it here.
+        usual: Who does a verb here, where whoever runs the server has decided that.
 
     Raises:
         Problem: Nobody can do that here (501), or nobody of that name (404).
@@ -158,8 +165,8 @@ def system_for(verb: str, model: str) -> str:
     able = those_who(verb)
     if not able:
         raise no_system(verb)
-    if model in ("", "default"):
-        return default(verb)
+    if model in ("", "default", *THEIRS):
+        return (usual or {}).get(verb) or default(verb)
     name = next((name for name in able if model in (name, name.partition("/")[2])), None)
     if name is None:
         message = f"no model {model[:100]!r} can {verb}: choose `default` or among {', '.join(able)}"

@@ -1,4 +1,4 @@
-"""OpenAI's own doors: speech, transcriptions, translations, models. They answer when the work is done."""
+"""OpenAI's own doors: speech, transcriptions, translations, models. Speech is sent as it comes, texts when done."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import math
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.background import BackgroundTask
 
+from mynah.audio.flow import FLOWING
 from mynah.core.registry import find, names
 from mynah.core.types import Line, Transcript, Word
 from mynah.core.verbs import Options, options_of
 from mynah.serve import knobs
 from mynah.serve.asking import asked, finished, house, ordered, system_for
+from mynah.serve.flowing import as_events, begun, flowing
 from mynah.serve.people import parts
 from mynah.serve.problems import Problem
 from mynah.serve.uploads import Form
@@ -23,7 +24,10 @@ from mynah.text.subtitles import FORMATS
 
 router = APIRouter()
 TEXTS = ("json", "text", "srt", "verbose_json", "vtt")
-_KINDS = {"mp3": "audio/mpeg", "opus": "audio/ogg", "flac": "audio/flac", "wav": "audio/wav", "pcm": "audio/pcm"}
+_KINDS = {
+    "mp3": "audio/mpeg", "opus": "audio/ogg", "aac": "audio/aac", "flac": "audio/flac", "wav": "audio/wav",
+    "pcm": "audio/pcm",
+}  # fmt: skip
 
 
 class VoiceOf(BaseModel):
@@ -40,7 +44,8 @@ class Speech(BaseModel):
     model: Annotated[str, Field(max_length=200, description="a system, or `default`")] = "default"
     input: Annotated[str, Field(min_length=1, max_length=4096, description="what to say")]
     voice: Annotated[str, Field(max_length=500)] | VoiceOf
-    response_format: Literal["mp3", "opus", "flac", "wav", "pcm"] = "mp3"
+    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
+    stream_format: Annotated[Literal["audio", "sse"], Field(description="the sound itself, or events")] = "audio"
     speed: Annotated[float | None, Field(ge=0.25, le=4, description="for systems that can be told")] = None
     instructions: Annotated[str | None, Field(max_length=4096, description="for systems that can be told")] = None
     options: Annotated[dict[str, Any], Field(description="of the system")] = {}
@@ -48,27 +53,33 @@ class Speech(BaseModel):
 
 @router.post("/v1/audio/speech", response_class=Response)
 async def speech(request: Request, said: Speech) -> Response:
-    """Speak a text."""
-    system = system_for("speak", said.model)
+    """Speak a text. The first sentence is sent while the next is made; a flac is sent when it is whole."""
+    here = house(request)
+    system = system_for("speak", said.model, here.settings.usual)
     voice = said.voice if isinstance(said.voice, str) else said.voice.id
     parts(voice)
     told = {name: value for name in ("speed", "instructions") if (value := getattr(said, name)) is not None}
     if told.get("speed") == 1.0:
         del told["speed"]
     options = options_of(find(system), "speak").of(**{**said.options, **told})
+    kind = said.response_format
     what = {
         "system": system,
         "verb": "speak",
         "voice": voice,
         "text": said.input,
-        "format": said.response_format,
+        "format": kind,
+        "flowing": kind in FLOWING,
         "options": options.model_dump(mode="json", exclude_unset=True),
     }
-    job = await finished(request, await ordered(request, "speech", what))
-    jobs = house(request).jobs
-    [file] = job.result["files"]
-    path = jobs.folder(job.id) / "out" / file["file"]
-    return FileResponse(path, media_type=_KINDS[said.response_format], background=BackgroundTask(jobs.forget, job.id))
+    job = await ordered(request, "speech", what)
+    path = here.jobs.folder(job.id) / "out" / f"speech.{kind}"
+    if kind not in FLOWING:
+        await finished(request, job)
+    pieces = await begun(flowing(request, job, path))
+    if said.stream_format == "sse":
+        return StreamingResponse(as_events(pieces, len(said.input)), media_type="text/event-stream")
+    return StreamingResponse(pieces, media_type=_KINDS[kind])
 
 
 def _text_form() -> Any:
@@ -93,12 +104,13 @@ async def translations(request: Request) -> Response:
 
 
 async def _written(request: Request, verb: str, kind: str) -> Response:
-    system_for(verb, "")  # before anything is uploaded to nobody
+    usual = house(request).settings.usual
+    system_for(verb, "", usual)  # before anything is uploaded to nobody
     format = "json"
 
     def read(form: Form) -> dict[str, Any]:
         nonlocal format
-        system = system_for(verb, form.take("model"))
+        system = system_for(verb, form.take("model"), usual)
         format = form.take("response_format", "json")
         if format not in TEXTS:
             raise Problem(400, f"response_format: choose among {', '.join(TEXTS)}", code="invalid_value")

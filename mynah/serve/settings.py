@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class Settings:
         files: Most recordings in one request.
         rate: Requests a minute that one client may make.
         keep_hours: How long a finished job and its results are kept.
+        usual: Who does a verb when nobody else is asked for, by verb.
+        weights: Of a system, where it is not to take its default ones: a name, a file or a folder.
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +48,8 @@ class Settings:
     files: int = 20
     rate: int = 1200
     keep_hours: float = 24.0
+    usual: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def loopback(self) -> bool:

@@ -9,6 +9,7 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +92,16 @@ def done(kind: str, desk: Desk) -> dict[str, Any]:
 
 def those_who(verb: str) -> list[str]:
     """Who does a verb: the systems of its folder; of those that write down what is said, some translate as well."""
-    from mynah.core.registry import find, names
+    from mynah.core.registry import find, full, names
 
-    also = [name for name in names() if verb == "translate" and name.startswith("transcribe/")]
-    return [name for name in names() if name.startswith(f"{verb}/")] + [
-        name for name in also if verb in find(name).card.verbs
-    ]
+    able = [name for name in names() if name.startswith(f"{verb}/")]
+    if verb != "translate":
+        return able
+    from mynah.transcribe import DEFAULT
+
+    first = full(DEFAULT, "transcribe")
+    also = sorted((name for name in names() if name.startswith("transcribe/")), key=lambda name: name != first)
+    return able + [name for name in also if verb in find(name).card.verbs]
 
 
 def default(verb: str) -> str:
@@ -112,7 +117,8 @@ def default(verb: str) -> str:
         raise UnknownSystem(f"no system can {verb} yet")
     if importlib.util.find_spec(f"mynah.{verb}") is None:
         return able[0]
-    return full(getattr(importlib.import_module(f"mynah.{verb}"), "DEFAULT", able[0]), verb)
+    name = full(getattr(importlib.import_module(f"mynah.{verb}"), "DEFAULT", able[0]), verb)
+    return name if name in able else able[0]
 
 
 def prepare(device: str) -> None:
@@ -255,20 +261,25 @@ def _suffix(file: Path) -> str:
 
 
 def _speech(desk: Desk) -> dict[str, Any]:
-    from mynah.audio.files import write
+    from mynah.audio.flow import Flow
+    from mynah.scenes.speech import prepared, written
 
-    engine = _loaded(desk)
-    progress = desk.step("speak")
-    audio = engine.speak(desk.request["text"], somebody(desk.request["voice"]), _options(desk.request))
-    progress(0.9)
-    if desk.request["format"] == "pcm":  # as OpenAI has it: 24 kHz, 16 bits, one channel, no header
-        from mynah.audio.resample import resample
-
-        wave = resample(audio, 24_000).samples.mean(0).clamp(-1, 1)
-        desk.out("speech").write_bytes((wave * 32_767).round().short().numpy().astype("<i2").tobytes())
-    else:
-        write(audio, desk.out("speech"))
-    return {"order": ["speech"], "seconds": audio.seconds}
+    request = desk.request
+    progress = desk.step("load")
+    speaker = prepared(
+        somebody(request["voice"]), system=request["system"], weights=request["weights"], device=desk.device,
+        **request["options"],
+    )  # fmt: skip
+    progress(1.0)
+    said = speaker.utterances(request["text"], progress=desk.step("speak"))
+    if not request.get("flowing"):
+        return {"order": ["speech"], "seconds": written(said, desk.out("speech"))}
+    seconds, first = 0.0, next(said)
+    with desk.out("speech").open("wb") as file, Flow(file, request["format"], first.rate) as flow:
+        for sentence in chain([first], said):
+            flow.push(sentence)
+            seconds += sentence.seconds
+    return {"order": ["speech"], "seconds": seconds}
 
 
 def _transcription(desk: Desk) -> dict[str, Any]:
@@ -276,18 +287,11 @@ def _transcription(desk: Desk) -> dict[str, Any]:
     from mynah.transcribe import loaded, written
 
     desk.tell("load", 0.0)
-    engine = loaded(desk.request["system"], desk.device)
+    engine = loaded(desk.request["system"], desk.device, desk.request["weights"])
     verb = desk.request["verb"]
     options = _options(desk.request)
     transcript = written(engine, read(desk.source), options, verb=verb, progress=desk.step(verb))
     return {"transcript": asdict(transcript)}
-
-
-def _loaded(desk: Desk) -> Any:
-    from mynah.core.registry import find
-
-    desk.tell("load", 0.0)
-    return find(desk.request["system"]).load(device=desk.device)
 
 
 def _options(request: dict[str, Any]) -> Any:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 import openai
 import pytest
 import soundfile
 
 from mynah.audio.files import read
 from mynah.transcribe.whisper import Whisper, WhisperOptions
+from tests.serve.tiny_systems import Small
 
 
 @pytest.fixture
@@ -26,7 +31,7 @@ def client(server: Any) -> Iterator[openai.OpenAI]:
 def test_speech(client: openai.OpenAI, server: Any, speed: float, seconds: float) -> None:
     before = server.folders()
     answer = client.audio.speech.create(
-        model="default", input="hello", voice="kerstin", response_format="wav", speed=speed
+        model="beep", input="hello", voice="kerstin", response_format="wav", speed=speed
     )
     samples, rate = soundfile.read(io.BytesIO(answer.content))
     assert len(samples) / rate == pytest.approx(seconds, abs=0.001)
@@ -36,6 +41,92 @@ def test_speech(client: openai.OpenAI, server: Any, speed: float, seconds: float
 def test_speech_without_a_header(client: openai.OpenAI) -> None:
     answer = client.audio.speech.create(model="speak/beep", input="hello", voice="kerstin", response_format="pcm")
     assert len(answer.content) == 2 * 24_000 // 2
+
+
+STORY = "It was dark. Nobody came. The end."
+
+
+@pytest.mark.parametrize("format", ["pcm", "mp3"])
+def test_the_first_sentence_is_heard_while_the_others_are_made(
+    client: openai.OpenAI, server: Any, tmp_path: Path, format: Any
+) -> None:
+    before, start, came = server.folders(), time.monotonic(), []
+    with client.audio.speech.with_streaming_response.create(
+        model="story", input=STORY, voice="kerstin", response_format=format,
+        extra_body={"options": {"nap_seconds": 0.4}},
+    ) as answer:  # fmt: skip
+        for piece in answer.iter_bytes():
+            came.append((time.monotonic() - start, piece))
+    assert came[-1][0] - came[0][0] > 0.7  # two naps after the first sound
+    whole = b"".join(piece for _, piece in came)
+    assert (
+        whole == client.audio.speech.create(model="story", input=STORY, voice="kerstin", response_format=format).content
+    )
+    if format != "pcm":
+        (tmp_path / f"story.{format}").write_bytes(whole)
+        assert read(tmp_path / f"story.{format}").seconds == pytest.approx(0.75, abs=0.15)
+    server.wait(lambda: server.folders() == before)
+
+
+def test_a_flac_is_whole(client: openai.OpenAI, tmp_path: Path) -> None:
+    answer = client.audio.speech.create(model="story", input=STORY, voice="kerstin", response_format="flac")
+    samples, rate = soundfile.read(io.BytesIO(answer.content))
+    assert len(samples) / rate == 0.75
+
+
+def test_speech_as_events(client: openai.OpenAI) -> None:
+    def events(**more: Any) -> list[dict[str, Any]]:
+        answer = client.audio.speech.create(
+            model="story", input=STORY, voice="kerstin", response_format="pcm", stream_format="sse", **more
+        )
+        return [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+
+    *deltas, last = events()
+    whole = client.audio.speech.create(model="story", input=STORY, voice="kerstin", response_format="pcm").content
+    assert b"".join(base64.b64decode(delta["audio"]) for delta in deltas) == whole
+    assert {delta["type"] for delta in deltas} == {"speech.audio.delta"}
+    assert (last["type"], last["usage"]["input_tokens"]) == ("speech.audio.done", len(STORY))
+    *_, last = events(extra_body={"options": {"accident": True, "nap_seconds": 0.2}})
+    assert last == {"type": "error", "error": {"message": "the teller has lost the thread", "code": "bad_audio"}}
+
+
+def test_speech_that_breaks_off_is_not_taken_for_whole(client: openai.OpenAI, server: Any) -> None:
+    before = server.folders()
+    accident: dict[str, Any] = {"options": {"accident": True, "nap_seconds": 0.2}}
+    with (
+        pytest.raises((openai.APIError, httpx.RemoteProtocolError)),
+        client.audio.speech.with_streaming_response.create(
+            model="story", input=STORY, voice="kerstin", response_format="pcm", extra_body=accident
+        ) as answer,
+    ):
+        answer.read()
+    with pytest.raises(openai.BadRequestError, match="nothing to say"):  # known before the first sound: an answer
+        client.audio.speech.create(model="story", input="?!", voice="kerstin")
+    server.wait(lambda: server.folders() == before)
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_whoever_hangs_up_cancels(client: openai.OpenAI, server: Any, heard: bool) -> None:
+    def cancelled() -> int:
+        jobs = server.client.get("/v1/jobs").json()["data"]
+        return sum(job["kind"] == "speech" and job["status"] == "cancelled" for job in jobs)
+
+    before = cancelled()
+    nap: dict[str, Any] = {"options": {"nap_seconds": 1.0}}
+    asked: dict[str, Any] = {"model": "story", "input": STORY, "voice": "kerstin", "response_format": "pcm"}
+    if heard:
+        with client.audio.speech.with_streaming_response.create(**asked, extra_body=nap) as answer:
+            next(answer.iter_bytes())
+    else:
+        with pytest.raises(openai.APITimeoutError):
+            client.audio.speech.create(**asked, extra_body=nap, timeout=0.5)
+    server.wait(lambda: cancelled() > before)
+
+
+def test_a_voice_that_the_speaker_lacks_is_converted(client: openai.OpenAI) -> None:
+    answer = client.audio.speech.create(model="story", input=STORY, voice="philipp", response_format="wav")
+    samples, rate = soundfile.read(io.BytesIO(answer.content))
+    assert len(samples) / rate == pytest.approx(0.75, abs=0.001) and abs(samples).max() > 0.01
 
 
 def test_transcriptions(client: openai.OpenAI, song: Path) -> None:
@@ -82,6 +173,16 @@ def test_whoever_writes_down_may_translate_too(client: openai.OpenAI, song: Path
         client.audio.translations.create(model="ear", file=song)
 
 
+def test_who_does_it_and_with_which_weights_is_the_servers_to_say(own_server: Any, song: Path) -> None:
+    server = own_server("--use", "transcribe=small", "--use", "speak=beep", "--weights", "small=in-a-drawer")
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client:
+        told = client.audio.transcriptions.create(model="whisper-1", file=song).text
+        assert told == client.audio.transcriptions.create(model="small", file=song).text
+        assert told == Small.load("in-a-drawer").transcribe(read(song)).text != Small.load().transcribe(read(song)).text
+        answer = client.audio.speech.create(model="tts-1", input="hello", voice="kerstin", response_format="pcm")
+        assert len(answer.content) == 2 * 24_000 // 2
+
+
 def test_models(client: openai.OpenAI) -> None:
     names = {model.id for model in client.models.list()}
     assert {"convert/loud", "speak/beep"} <= names
@@ -89,13 +190,13 @@ def test_models(client: openai.OpenAI) -> None:
 
 
 def test_mistakes_are_told_in_its_shape(client: openai.OpenAI, song: Path) -> None:
-    with pytest.raises(openai.NotFoundError, match="no model 'tts-1' can speak") as caught:
-        client.audio.speech.create(model="tts-1", input="hello", voice="kerstin")
+    with pytest.raises(openai.NotFoundError, match="no model 'tts-9' can speak") as caught:
+        client.audio.speech.create(model="tts-9", input="hello", voice="kerstin")
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
     with pytest.raises(openai.NotFoundError, match="no voice"):
         client.audio.speech.create(model="default", input="hello", voice="/etc/passwd")
     with pytest.raises(openai.BadRequestError, match="speed"):
-        client.audio.speech.create(model="default", input="hello", voice="kerstin", speed=4.0)
+        client.audio.speech.create(model="beep", input="hello", voice="kerstin", speed=4.0)
     with pytest.raises(openai.BadRequestError, match="not a recording"):
         client.audio.transcriptions.create(model="default", file=("song.wav", b"GIF89a; no sound at all" * 99))
     with pytest.raises(openai.BadRequestError, match="no option 'temperature'"):

@@ -11,16 +11,18 @@ import torch
 from pydantic import Field
 
 from mynah.audio.files import probe, read, write
-from mynah.core.errors import BadAudio
+from mynah.core.errors import BadAudio, Offline
 from mynah.core.system import Card, System
 from mynah.core.types import Audio, Line, Stems, Transcript, Voice
 from mynah.core.verbs import Blocks, Options
+from mynah.text.sentences import sentences
 from mynah.transcribe.whisper import Whisper
 
 ENTRY_POINTS = """[mynah.systems]
 convert/loud = tiny_systems:Loud
 separate/centre = tiny_systems:Centre
 speak/beep = tiny_systems:Beep
+speak/story = tiny_systems:Story
 transcribe/ear = tiny_systems:Ear
 transcribe/small = tiny_systems:Small
 translate/mouth = tiny_systems:Mouth
@@ -103,6 +105,38 @@ class Beep(Tiny):
         return Audio(0.2 * torch.sin(2 * torch.pi * voice.range_hz[0] * time)[None], 16_000)
 
 
+class StoryOptions(Options):
+    """How it is told."""
+
+    nap_seconds: Annotated[
+        float, Field(ge=0, le=60, description="Before each sentence.", json_schema_extra={"unit": "s"})
+    ] = 0.0
+    accident: Annotated[bool, Field(description="In the third sentence.")] = False
+
+
+class Story(Tiny):
+    """A quarter of a second for each sentence, in a voice of its own."""
+
+    card = Card(verbs=("speak",), paper="", origin="ours")
+    own = Voice("teller", (200.0, 400.0))
+
+    def gives(self, voice: Voice) -> bool:
+        return voice.name == "kerstin"
+
+    def speak(self, text: str, voice: Voice, options: StoryOptions | None = None) -> Audio:
+        told = list(self.utterances(text, voice, options))
+        return Audio(torch.cat([each.samples for each in told], 1), 16_000)
+
+    def utterances(self, text: str, voice: Voice, options: StoryOptions | None = None) -> Iterator[Audio]:
+        options = options or StoryOptions()
+        for number in range(len(sentences(text))):
+            time.sleep(options.nap_seconds)
+            if options.accident and number == 2:
+                raise BadAudio("the teller has lost the thread")
+            at = torch.arange(4000) / 16_000
+            yield Audio(0.2 * torch.sin(2 * torch.pi * 300 * (number + 1) * at)[None], 16_000)
+
+
 class EarOptions(Options):
     """In which language."""
 
@@ -125,7 +159,12 @@ class Small(Whisper):
 
     @classmethod
     def load(cls, weights: str = "default", *, device: str = "cpu") -> Self:
-        return cls.tiny()
+        if weights not in ("default", "in-a-drawer"):
+            raise Offline(f"no {weights} here")
+        tiny = cls.tiny()
+        if weights == "in-a-drawer":
+            tiny.net.decoder.ln.weight.data *= -1
+        return tiny
 
 
 class Mouth(Tiny):
