@@ -29,9 +29,9 @@ FLOWING = tuple(_FFMPEG)
 class Flow:
     """One channel of sound, written piece by piece into a file that somebody reads already.
 
-    Nothing is ever written over, and no header knows the length: that of a wav tells the largest there is, as
-    those that come through pipes do. (A flac that does not tell its length is refused by libsndfile, so there is none.) The same
-    pieces give the same bytes. A piece that is too loud is made softer by itself.
+    Nothing is ever written over, and no header knows the length: that of a wav tells the largest there is, as those
+    that come through pipes do. (A flac that does not tell its length is refused by libsndfile, so there is none.) The
+    same pieces give the same bytes. A piece that is too loud is made softer by itself.
 
     Args:
         file: Opened for writing; it is not closed.
