@@ -21,7 +21,7 @@ from mynah.core.errors import BadOption
 from mynah.core.system import Card, System
 from mynah.core.types import Audio
 from mynah.core.verbs import Options
-from mynah.features.mel import MelFormat
+from mynah.features.mel import MelFormat, deemphasised
 from mynah.features.resound import resound
 
 ROUNDS = 32
@@ -121,7 +121,7 @@ def phased(strengths: Tensor, format: MelFormat, rounds: int, seed: int) -> Tens
         guess, last = now + MOMENTUM * (now - last), now
         guess = guess / guess.abs().clamp(min=1e-16)
     wave = sound()[:, begin : begin + frames * format.hop]
-    return _deemphasised(wave, format.preemphasis).clamp(-1, 1)
+    return deemphasised(wave, format.preemphasis).clamp(-1, 1)
 
 
 def _added(pieces: Tensor, hop: int) -> Tensor:
@@ -133,12 +133,3 @@ def _added(pieces: Tensor, hop: int) -> Tensor:
     for part in range(parts):
         whole[:, part : part + frames] += pieces[:, :, part]
     return whole.flatten(1)[:, : (frames - 1) * hop + size]
-
-
-def _deemphasised(wave: Tensor, share: float) -> Tensor:
-    """The inverse of preemphasis."""
-    if not share:
-        return wave
-    from scipy.signal import lfilter
-
-    return torch.from_numpy(lfilter([1.0], [1.0, -share], wave.double().cpu().numpy())).to(wave)

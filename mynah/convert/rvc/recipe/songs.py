@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from mynah.audio.files import read
 from mynah.core.atomic import replacing
 from mynah.core.errors import BadData
 from mynah.core.recipe import Batch
-from mynah.train.data import FRAME_RATE, RATES, Take
+from mynah.train.data import FRAME_RATE, Take
 from mynah.train.slicing import slices
+from mynah.train.sounds import keep
 
 LISTEN = 16_000  # Hz at which content is heard
 SHORTEST, LONGEST = 40, 185  # content frames (50/s) of a clip: 3.7 s at most, as in the original
@@ -96,7 +96,7 @@ class Songs:
         self._share = torch.tensor([float(part.frames) for part in self.training])
         for done, take in enumerate(takes):
             self._keep_content(take)
-            self._keep_sound(take)
+            keep(take, self.rate)  # what is prepared for every system ends at 16 kHz
             progress((done + 1) / len(takes))
 
     def draw(self, dice: Generator, count: int) -> Batch:
@@ -149,17 +149,6 @@ class Songs:
         heard = torch.cat([heard, heard[-1:].expand(max(0, take.frames - len(heard)), -1)])[: take.frames]
         with replacing(path) as half:
             heard.numpy().astype("<f2").tofile(half)
-
-    def _keep_sound(self, take: Take) -> None:
-        """Of the recording itself, because what is prepared for every system ends at 16 kHz."""
-        path = take.folder / f"{self.rate}.i16"
-        if self.rate in RATES or path.exists():
-            return
-        whole = read(take.clip.path, rate=self.rate, mono=True).samples[0]
-        peak = whole.abs().max().item()
-        wave = _fit(whole[: take.frames * self.rate // FRAME_RATE], take.frames * self.rate // FRAME_RATE)
-        with replacing(path) as half:
-            (wave * min(1.0, 0.99 / peak) * 32767).round().numpy().astype("<i2").tofile(half)
 
 
 def _fit(values: Tensor, length: int) -> Tensor:
