@@ -14,15 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mynah.audio.chunks import map_chunks
 from mynah.nets.normed import Conv1d, ConvTranspose1d
-from mynah.nets.tiles import Tiled, made_of, worth
+from mynah.nets.rows import Rows
 
 AMPLITUDE = 0.1
 BREATH = 0.003  # of the noise under notes
 SLOPE = 0.1
-SLOW_STAGES = 2  # that are cheap to do for all frames at once
-PIECE_FRAMES = 32  # that the others do at a time
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,7 @@ class DecoderConfig:
         dilations: Of each of those blocks.
         sines: Of the source: the fundamental, and as many more of its multiples.
         normed: Whether the convolutions at both ends have weight norm, and the last a bias.
+        single: Whether blocks are made of single convolutions, not of pairs (HiFi-GAN's second kind).
     """
 
     rate: int = 40_000
@@ -48,6 +46,7 @@ class DecoderConfig:
     dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
     sines: int = 1
     normed: bool = False
+    single: bool = False
 
     @property
     def hop(self) -> int:
@@ -115,29 +114,29 @@ class Block(nn.Module):
 
         self.convs1 = nn.ModuleList(layer(dilation) for dilation in dilations)
         self.convs2 = nn.ModuleList(layer(1) for _ in dilations)
-        self._tiled: dict[nn.Module, Tiled] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         learning = torch.is_grad_enabled()
-        if not learning and worth(self.convs1[0], x):
-            return self._in_tiles(x)
         for wide, near in zip(self.convs1, self.convs2, strict=True):
             moved = near(F.leaky_relu(wide(F.leaky_relu(x, SLOPE)), SLOPE, inplace=not learning))
             x = moved + x if learning else moved.add_(x)
         return x
 
-    def _in_tiles(self, x: Tensor) -> Tensor:
-        rows = x[0].T.contiguous()
-        for wide, near in zip(self.convs1, self.convs2, strict=True):
-            rows = self._tiles(near)(self._tiles(wide)(rows, SLOPE), SLOPE).add_(rows)
-        return rows.T[None]
 
-    def _tiles(self, layer: nn.Module) -> Tiled:
-        assert isinstance(layer, nn.Conv1d)
-        known = self._tiled.get(layer)
-        if known is None or known.made_of != made_of(layer):
-            known = self._tiled[layer] = Tiled(layer)
-        return known
+class SingleBlock(nn.Module):
+    """Convolutions, each behind an activation and added to what came in."""
+
+    def __init__(self, channels: int, kernel: int, dilations: Sequence[int]) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            Conv1d(channels, channels, kernel, dilation=dilation, padding=dilation * (kernel - 1) // 2)
+            for dilation in dilations
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.convs:
+            x = layer(F.leaky_relu(x, SLOPE)) + x
+        return x
 
 
 class Decoder(nn.Module):
@@ -145,7 +144,7 @@ class Decoder(nn.Module):
 
     Args:
         latent: Channels of the frames.
-        condition: Size of the vector of a voice.
+        condition: Size of the vector of a voice; 0 where there is but one voice.
         config: Sizes.
         pitched: Whether a source leads it.
 
@@ -159,8 +158,10 @@ class Decoder(nn.Module):
         self.config = config
         width = [config.channels >> stage for stage in range(len(config.rates) + 1)]
         ends = Conv1d if config.normed else nn.Conv1d
+        block = SingleBlock if config.single else Block
         self.conv_pre = ends(latent, width[0], 7, padding=3)
-        self.cond = nn.Conv1d(condition, width[0], 1)
+        if condition:
+            self.cond = nn.Conv1d(condition, width[0], 1)
         self.ups = nn.ModuleList()
         self.resblocks = nn.ModuleList()
         if pitched:
@@ -175,51 +176,55 @@ class Decoder(nn.Module):
                 window = (1, 1, 0) if step == 1 else (2 * step, step, step // 2)
                 self.noise_convs.append(nn.Conv1d(1, width[stage + 1], *window))
             for size, dilations in zip(config.kernels, config.dilations, strict=True):
-                self.resblocks.append(Block(width[stage + 1], size, dilations))
+                self.resblocks.append(block(width[stage + 1], size, dilations))
         self.conv_post = ends(width[-1], 1, 7, padding=3, bias=config.normed)
+        self._known: tuple[object, Rows] | None = None
 
-    def forward(self, latent: Tensor, voice: Tensor, source: Tensor | None = None) -> Tensor:
-        x = self.conv_pre(latent) + self.cond(voice[..., None])
-        stages = len(self.config.rates)
-        slow = stages if torch.is_grad_enabled() else min(SLOW_STAGES, stages)
-        for stage in range(slow):
-            x = self.stage(stage, x, source)
-        return self._finished(x) if slow == stages else self._in_pieces(x, source, slow)
+    def forward(
+        self,
+        latent: Tensor,
+        voice: Tensor | None = None,
+        source: Tensor | None = None,
+        *,
+        precision: torch.dtype = torch.float32,
+    ) -> Tensor:
+        x = self.conv_pre(latent)
+        if voice is not None:
+            x = x + self.cond(voice[..., None])
+        if not torch.is_grad_enabled() and len(x) == 1 and x.device.type == "cpu" and self._folded():
+            heard = None if source is None else source[0, 0].to(precision)
+            return self._in_rows(precision)(x[0].T.contiguous().to(precision), heard).to(x)[None, None]
+        with torch.autocast(x.device.type, precision, enabled=precision != torch.float32):
+            for stage in range(len(self.config.rates)):
+                x = self.stage(stage, x, source)
+            # Here the slope is another one: HiFi-GAN leaves it at torch's own.
+            return torch.tanh(self.conv_post(F.leaky_relu(x, 0.01))).to(latent)
 
-    def reach(self, first: int = 0) -> int:
-        """Frames on either side that a sample depends on, in the stages from `first` on; all of it from 0."""
+    def reach(self) -> int:
+        """Frames on either side that a sample depends on."""
+        return self.around()[0] + 3  # the first convolution
+
+    def around(self) -> list[int]:
+        """For every stage, samples on either side of what comes to it that its results depend on; then of the sound."""
         config = self.config
         widest = max(
-            sum((kernel - 1) // 2 * (dilation + 1) for dilation in dilations)
+            sum((kernel - 1) // 2 * (dilation + (not config.single)) for dilation in dilations)
             for kernel, dilations in zip(config.kernels, config.dilations, strict=True)
         )
-        frames = 0.0
-        for stage in range(first, len(config.rates)):
-            each = math.prod(config.rates[: stage + 1])
-            frames += (widest + 2 + config.up_kernels[stage]) / each
-        before = 0 if first else 3  # the first convolution
-        return math.ceil(frames + before + 3 / config.hop)
+        around = [3]
+        for rate, kernel in zip(reversed(config.rates), reversed(config.up_kernels), strict=True):
+            around.append(-(-(around[-1] + widest + 1) // rate) + -(-kernel // rate))
+        return around[::-1]
 
-    def _in_pieces(self, x: Tensor, source: Tensor | None, stage: int) -> Tensor:
-        """The stages from `stage` on, a stretch at a time, because what stays in the cache is there at once."""
-        each, hop = math.prod(self.config.rates[:stage]), self.config.hop
+    def _folded(self) -> bool:
+        return type(self.conv_post) is nn.Conv1d and all(type(layer) is nn.ConvTranspose1d for layer in self.ups)
 
-        def finished(frames: Tensor) -> Tensor:
-            first, last = int(frames[0]), int(frames[-1]) + 1
-            part = None if source is None else source[..., first * hop : last * hop]
-            sung = x[..., first * each : last * each]
-            for number in range(stage, len(self.config.rates)):
-                sung = self.stage(number, sung, part)
-            return self._finished(sung)
-
-        frames, around = torch.arange(x.shape[-1] // each), self.reach(stage)
-        return torch.cat(
-            list(map_chunks(finished, [frames], chunk=PIECE_FRAMES, left=around, right=around, ratio=hop)), -1
-        )
-
-    def _finished(self, x: Tensor) -> Tensor:
-        # Here the slope is another one: HiFi-GAN leaves it at torch's own.
-        return torch.tanh(self.conv_post(F.leaky_relu(x, 0.01)))
+    def _in_rows(self, precision: torch.dtype) -> Rows:
+        """What gives the same, sooner, to whoever only listens to one song on a processor."""
+        made = precision, made_of(self)
+        if self._known is None or self._known[0] != made:
+            self._known = made, Rows(self).to(precision)
+        return self._known[1]
 
     def stage(self, number: int, x: Tensor, source: Tensor | None) -> Tensor:
         """One of the stages, which multiply the number of samples."""
@@ -232,3 +237,8 @@ class Decoder(nn.Module):
             total = block(x) if total is None else total + block(x)
         assert total is not None
         return total / count
+
+
+def made_of(net: nn.Module) -> list[tuple[int, int]]:
+    """Tells whether a net has other weights by now; those made in inference mode never change."""
+    return [(weight.data_ptr(), 0 if weight.is_inference() else weight._version) for weight in net.parameters()]

@@ -113,6 +113,10 @@ class RvcOptions(Options):
     spread: Annotated[
         float, Field(ge=0, le=1, description="how far the sound may stray from what is most to be expected")
     ] = SPREAD
+    precision: Annotated[
+        Literal["float32", "bfloat16"],
+        Field(description="what the decoder counts in: bfloat16 takes two thirds of the time, with noise at -45 dB"),
+    ] = "float32"
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="of all that is random")] = 0
 
 
@@ -350,7 +354,7 @@ class Rvc(System[Config]):
 
         vector = singer.emb_g.weight[options.speaker]
         stages: list[Stage] = [Resampled(rate, RATE), without_rumble(pace), Beside(*rows), Each(known)]
-        stages.append(singing(singer, vector, options.seed, options.spread, pace))
+        stages.append(singing(singer, vector, options.seed, options.spread, pace, getattr(torch, options.precision)))
         latency = lag(rate, RATE) + pace.stretch + pace.margin + wait
         latency += pace.singing(singer.dec.reach(), FRAMES_PER_SECOND)
         if options.envelope:

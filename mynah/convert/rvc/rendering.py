@@ -15,7 +15,9 @@ from mynah.nets.numbered import keep_memory, white
 from mynah.nets.streams import SONG, Chain, Counted, Pace, flat, over
 
 
-def singing(singer: Singer, voice: Tensor, seed: int, spread: float, pace: Pace) -> Chain:
+def singing(
+    singer: Singer, voice: Tensor, seed: int, spread: float, pace: Pace, precision: torch.dtype = torch.float32
+) -> Chain:
     """From rows to sound, 100 frames a second; stretches join as if they had been made at once.
 
     In come content, below it Hz (0 where unvoiced) for a singer that is told them, and whatever else; out go the
@@ -27,6 +29,7 @@ def singing(singer: Singer, voice: Tensor, seed: int, spread: float, pace: Pace)
         seed: Of all that is random.
         spread: How far latents stray from their mean.
         pace: How much is sung at a time.
+        precision: What the decoder counts in.
     """
     config, device, hop = singer.config, voice.device, singer.config.decoder.hop
     pitched, words = config.pitched, config.words
@@ -44,7 +47,7 @@ def singing(singer: Singer, voice: Tensor, seed: int, spread: float, pace: Pace)
         if pitched:
             hiss = white(rest[-1].long(), hop, seed + 1).T.reshape(1, -1).to(device)
             source = singer.dec.m_source(rest[:1].to(device), hiss, rest[-2:-1].to(device))
-        wave = singer.dec(latents[None].to(device), voice[None], source)[0, 0]
+        wave = singer.dec(latents[None].to(device), voice[None], source, precision=precision)[0, 0]
         return torch.cat([wave.view(-1, hop).T.cpu(), rest[int(pitched) : -2]])
 
     around, stretch = singer.dec.reach(), round(pace.stretch * FRAMES_PER_SECOND)

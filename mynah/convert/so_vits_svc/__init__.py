@@ -123,6 +123,10 @@ class SoVitsSvcOptions(Options):
     spread: Annotated[
         float, Field(ge=0, le=1, description="how far the sound may stray from what is most to be expected")
     ] = SPREAD
+    precision: Annotated[
+        Literal["float32", "bfloat16"],
+        Field(description="what the decoder counts in: bfloat16 takes two thirds of the time, with noise at -45 dB"),
+    ] = "float32"
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="of all that is random")] = 0
 
 
@@ -351,7 +355,7 @@ class SoVitsSvc(System[Config]):
         stages: list[Stage] = [rows, Each(known)]
         if options.guess:
             stages.append(guessing(singer, vector, pace))
-        stages.append(singing(singer, vector, options.seed, options.spread, pace))
+        stages.append(singing(singer, vector, options.seed, options.spread, pace, getattr(torch, options.precision)))
         latency = wait + pace.singing(singer.dec.reach(), second)
         if options.envelope:
             around = near(float(second))

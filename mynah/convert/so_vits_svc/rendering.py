@@ -49,7 +49,9 @@ def guessing(singer: Singer, voice: Tensor, pace: Pace) -> Chain:
     return Chain(Beside(Each(lambda rows: rows), made_up), Each(instead))
 
 
-def singing(singer: Singer, voice: Tensor, seed: int, spread: float, pace: Pace) -> Chain:
+def singing(
+    singer: Singer, voice: Tensor, seed: int, spread: float, pace: Pace, precision: torch.dtype = torch.float32
+) -> Chain:
     """From rows to the samples of every frame, `[hop, frame]`; rows that the singer is not told come out below them.
 
     Args:
@@ -58,6 +60,7 @@ def singing(singer: Singer, voice: Tensor, seed: int, spread: float, pace: Pace)
         seed: Of all that is random.
         spread: How far latents stray from their mean.
         pace: How much is sung at a time.
+        precision: What the decoder counts in.
     """
     config, device, hop = singer.config, voice.device, singer.config.decoder.hop
     size, told = config.words, config.words + 2 + int(config.loud)
@@ -75,7 +78,7 @@ def singing(singer: Singer, voice: Tensor, seed: int, spread: float, pace: Pace)
         latents, hz, rest = window.tensor_split([config.latent, config.latent + 1])
         hiss = white(rest[-1].long(), hop, seed + 1).T.reshape(1, -1).to(device)
         source = singer.dec.m_source(hz.to(device), hiss, rest[-2:-1].to(device), phases.to(device))
-        wave = singer.dec(latents[None].to(device), voice[None], source)[0, 0]
+        wave = singer.dec(latents[None].to(device), voice[None], source, precision=precision)[0, 0]
         return torch.cat([wave.view(-1, hop).T.cpu(), rest[:-2]])
 
     rate, around = frames_per_second(config), singer.dec.reach()

@@ -9,32 +9,19 @@ from mynah.convert.rvc.rendering import protected, render
 from mynah.convert.rvc.sizes import DecoderConfig, NetConfig
 from mynah.features.loudness import levelled, near, powers
 from mynah.features.retrieval import drawn
-from mynah.nets.nsf import Decoder, Source
+from mynah.nets.normed import folded
+from mynah.nets.nsf import Source
 from mynah.nets.numbered import white
 from mynah.nets.streams import flat
 
 DECODER = DecoderConfig(16_000, 32, (5, 4, 4, 2), (9, 8, 8, 4), (3, 7), ((1, 3), (1, 3)))
 
 
-@pytest.mark.parametrize("pitched", [True, False])
-@torch.inference_mode()
-def test_a_decoder_in_pieces_gives_what_it_gives_at_once(pitched: bool) -> None:
-    torch.manual_seed(0)
-    decoder = Decoder(6, 4, DECODER, pitched=pitched).eval()
-    latent, voice = torch.randn(1, 6, 150), torch.randn(1, 4)
-    source = torch.randn(1, 1, 150 * DECODER.hop) if pitched else None
-    pieces = decoder(latent, voice, source)
-    x = decoder.conv_pre(latent) + decoder.cond(voice[..., None])
-    for stage in range(len(DECODER.rates)):
-        x = decoder.stage(stage, x, source)
-    torch.testing.assert_close(pieces, decoder._finished(x), atol=1e-6, rtol=0)
-
-
 @torch.inference_mode()
 def test_no_seam_is_heard_between_stretches() -> None:
     torch.manual_seed(0)
     net = NetConfig(words=4, latent=4, hidden=8, filters=8, heads=1, layers=1, voices=1, condition=4, decoder=DECODER)
-    singer = Singer(net).eval()
+    singer = folded(Singer(net).eval())
     # More than one stretch of the decoder, within one window of the prior.
     words, pitch = torch.randn(4, 700), torch.full((700,), 220.0)
     pitch[100:140] = 0

@@ -42,6 +42,7 @@ def test_every_knob_does_something() -> None:
     assert usual.equal(sung(RvcOptions(), voice))
     for knob, value in {
         "transpose": 7, "retrieval": 0.1, "protect": 0.0, "envelope": 0.0, "speaker": 1, "spread": 0.0, "seed": 1,
+        "precision": "bfloat16",
     }.items():  # fmt: skip
         assert not usual.equal(sung(RvcOptions.of(**{knob: value}), voice)), knob
 
