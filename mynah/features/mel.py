@@ -117,6 +117,8 @@ SYMMETRIC = Scale(1.6, 2.4, 1e-5, -4.0, 4.0)
 UNIT = Scale(0.2, 0.8, 1e-5, 0.0, 1.0)
 """The same as 0 to 1: WaveNet of 2018, WaveRNN."""
 
+_FRAMES = 8192  # at once
+
 
 @dataclass(frozen=True)
 class MelFormat:
@@ -184,9 +186,16 @@ class MelFormat:
         after = self.before if self.centred else self.n_fft - self.hop - self.before
         padded = F.pad(wave[:, None], (self.before, after), mode=self.edges)[:, 0]
         window = torch.hann_window(self.win, dtype=wave.dtype, device=wave.device)
-        spectrum = torch.stft(padded, self.n_fft, self.hop, self.win, window, center=False, return_complex=True)
-        power = torch.view_as_real(spectrum).square().sum(-1)
-        return torch.matmul(self.filters().to(wave), (power + self.epsilon).sqrt())
+        filters = self.filters().to(wave)
+        frames = (padded.shape[-1] - self.n_fft) // self.hop + 1
+        pieces = []
+        for first in range(0, frames, _FRAMES):  # spectra of an hour take far more memory than its bands
+            end = (min(first + _FRAMES, frames) - 1) * self.hop + self.n_fft
+            sound = padded[:, first * self.hop : end]
+            spectrum = torch.stft(sound, self.n_fft, self.hop, self.win, window, center=False, return_complex=True)
+            power = torch.view_as_real(spectrum).square().sum(-1)
+            pieces.append(torch.matmul(filters, (power + self.epsilon).sqrt()))
+        return torch.cat(pieces, -1)
 
     def values(self, strengths: Tensor) -> Tensor:
         """Mel magnitudes `[batch, band, frame]` as this format says them."""

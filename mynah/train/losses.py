@@ -89,6 +89,23 @@ def fooled_loss(rendered: Sequence[Verdict]) -> Tensor:
     return torch.stack([(fake - 1).square().mean() for fake, _ in rendered]).mean()
 
 
+def adversarial(rendered: Sequence[Verdict], recorded: Sequence[Verdict]) -> dict[str, Tensor]:
+    """Of a net, as HiFi-GAN has it: `score`, how far critics are from taking its sound for a recording, and `feature`,
+    what their layers see otherwise. Both are sums over critics, the latter over their layers, too.
+    """
+    layers = [
+        (ours - theirs.detach()).abs().mean()
+        for (_, seen), (_, wanted) in zip(rendered, recorded, strict=True)
+        for ours, theirs in zip(seen, wanted, strict=True)
+    ]
+    return {"feature": torch.stack(layers).sum(), "score": len(rendered) * fooled_loss(rendered)}
+
+
+def exact(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """In float32, whatever the critics ran in."""
+    return [(score.float(), [layer.float() for layer in seen]) for score, seen in verdicts]
+
+
 def matching_loss(recorded: Sequence[Verdict], rendered: Sequence[Verdict]) -> Tensor:
     """Mean difference of the critics' activations, in units of their size on the recording.
 

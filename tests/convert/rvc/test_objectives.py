@@ -5,9 +5,9 @@ import torch
 
 from mynah.catalog.checkpoint import load_strict
 from mynah.convert.rvc.recipe.critics import Critics
-from mynah.convert.rvc.recipe.losses import adversarial, kl, linear
+from mynah.convert.rvc.recipe.losses import kl, linear
 from mynah.convert.rvc.sizes import published
-from mynah.train.losses import critic_loss
+from mynah.train.losses import adversarial, critic_loss
 from tests.convert.rvc.test_parity import NEAR, filled, probe, white
 
 # Scores, and what all layers saw one behind the other, of three critics of version 2: of the wave, and of periods 2 and

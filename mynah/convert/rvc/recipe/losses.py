@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -11,8 +10,6 @@ from torch import Tensor
 
 from mynah.convert.rvc.sizes import NetConfig
 from mynah.features.mel import mel_filters
-from mynah.nets.critics import Verdict
-from mynah.train.losses import fooled_loss
 
 WEIGHTS = {"mel": 45.0, "kl": 1.0, "feature": 2.0, "score": 1.0}
 BANDS = {32_000: 80, 40_000: 125, 48_000: 128}  # of the mel loss, by rate
@@ -52,19 +49,6 @@ def kl(sample: Tensor, own_spread: Tensor, mean: Tensor, spread: Tensor, mask: T
     """
     each = spread - own_spread - 0.5 + 0.5 * (sample - mean).square() * torch.exp(-2 * spread)
     return (each * mask).sum() / mask.sum()
-
-
-def adversarial(rendered: Sequence[Verdict], real: Sequence[Verdict]) -> dict[str, Tensor]:
-    """Of the net: how far the critics are from taking its sound for a recording, and what their layers see otherwise.
-
-    Both are sums over critics, the latter over their layers, too.
-    """
-    layers = [
-        (ours - theirs.detach()).abs().mean()
-        for (_, seen), (_, wanted) in zip(rendered, real, strict=True)
-        for ours, theirs in zip(seen, wanted, strict=True)
-    ]
-    return {"feature": torch.stack(layers).sum(), "score": len(rendered) * fooled_loss(rendered)}
 
 
 @cache

@@ -16,15 +16,14 @@ from mynah.convert.rvc import published, share
 from mynah.convert.rvc.net import SPREAD, Trainee
 from mynah.convert.rvc.published import Published
 from mynah.convert.rvc.recipe.critics import Critics
-from mynah.convert.rvc.recipe.losses import adversarial, kl, linear, mel_loss
+from mynah.convert.rvc.recipe.losses import kl, linear, mel_loss
 from mynah.convert.rvc.recipe.plan import Plan
 from mynah.convert.rvc.recipe.songs import Slice, Songs
 from mynah.convert.rvc.sizes import NetConfig
 from mynah.core.errors import BadCheckpoint, BadData
 from mynah.core.recipe import Batch, Recipe
 from mynah.core.types import Audio
-from mynah.nets.critics import Verdict
-from mynah.train.losses import critic_loss
+from mynah.train.losses import adversarial, critic_loss, exact
 
 JUDGED = 4  # held-out slices that are sung whenever a checkpoint is written
 BANK_ROWS = 50_000  # frames of the target that are kept for retrieval: about a quarter of an hour
@@ -109,14 +108,14 @@ class SingRecipe(Recipe):
         key, hop, segment = int(batch["seed"][0]), self.config.decoder.hop, self.plan.segment
         recorded = _sliced(batch["wave"][:, None], batch["first"] * hop, segment * hop)
         if turn == "critic":
-            verdicts = _exact(self.critics(recorded)), _exact(self.critics(self.rendered.pop(key)))
+            verdicts = exact(self.critics(recorded)), exact(self.critics(self.rendered.pop(key)))
             return {"critic": len(verdicts[0]) * critic_loss(*verdicts)}
         dice = Generator().manual_seed(key)
         sound, divergence = self._learnt(batch, dice)
         # What the critics see of a recording teaches the net nothing by itself.
         with torch.no_grad():
-            real = _exact(self.critics(recorded))
-        rendered = _exact(self.critics(sound))
+            real = exact(self.critics(recorded))
+        rendered = exact(self.critics(sound))
         if len(self.rendered) >= self.batches:
             self.rendered.clear()
         self.rendered[key] = sound.detach()
@@ -203,11 +202,6 @@ class SingRecipe(Recipe):
         """What was heard in all that was learnt from, `[frame, size]`; of too much, every so many frames."""
         rows = torch.cat([self.songs.content(part) for part in self.songs.training])
         return rows[:: math.ceil(len(rows) / BANK_ROWS)]
-
-
-def _exact(verdicts: list[Verdict]) -> list[Verdict]:
-    """In float32, whatever the critics ran in."""
-    return [(score.float(), [layer.float() for layer in seen]) for score, seen in verdicts]
 
 
 def _sliced(x: Tensor, first: Tensor, length: int) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from mynah.catalog.checkpoint import load_strict, to_safetensors
-from mynah.convert.whisper_vits_svc.critics import Critics, Verdict
+from mynah.convert.whisper_vits_svc.critics import Critics
 from mynah.convert.whisper_vits_svc.losses import WEIGHTS, critic_loss, linear, net_losses
 from mynah.convert.whisper_vits_svc.net import Learnt, Noise, Trainee, sliced
 from mynah.convert.whisper_vits_svc.published import Published, singer_of
@@ -23,6 +23,7 @@ from mynah.convert.whisper_vits_svc.source import HARMONICS
 from mynah.core.errors import BadCheckpoint
 from mynah.core.recipe import Batch, Recipe
 from mynah.core.types import Audio
+from mynah.train.losses import exact
 
 MODEL = "whisper_vits_svc"  # what is exported
 JUDGED = 4  # held-out slices that are sung by somebody else whenever a checkpoint is written
@@ -116,7 +117,7 @@ class SingRecipe(Recipe):
         recorded = sliced(batch["wave"][:, None], batch["first"] * hop, self.plan.segment * hop)
         if turn == "critic":
             sound = self.rendered.pop(key)
-            verdicts = _exact(self.critics(sound)), _exact(self.critics(recorded))
+            verdicts = exact(self.critics(sound)), exact(self.critics(recorded))
             return {"critic": critic_loss(*verdicts)}
         mask = self._mask(batch)
         learnt = self._learnt(batch, mask)
@@ -131,7 +132,7 @@ class SingRecipe(Recipe):
         learnt = learnt._replace(guess=learnt.guess.float())
         with torch.autocast(sound.device.type, enabled=False):  # nets may run in bfloat16, losses never do
             losses = net_losses(
-                learnt, recorded, batch["voice"], mask, _exact(rendered), _exact(real), self.config.decoder
+                learnt, recorded, batch["voice"], mask, exact(rendered), exact(real), self.config.decoder
             )  # fmt: skip
         return {name: self.plan.weights[name] / WEIGHTS[name] * loss for name, loss in losses.items()}
 
@@ -213,8 +214,3 @@ class SingRecipe(Recipe):
             str(to_safetensors(singer_of(state), place / f"{MODEL}.safetensors", about)),
             str(to_safetensors({**state, **critics}, place / f"{MODEL}.pretrain.safetensors", about)),
         ]
-
-
-def _exact(verdicts: list[Verdict]) -> list[Verdict]:
-    """In float32, whatever the critics ran in."""
-    return [(score.float(), [layer.float() for layer in seen]) for score, seen in verdicts]
