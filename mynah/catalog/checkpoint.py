@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import safetensors.torch
 import torch
@@ -25,6 +25,8 @@ from mynah.catalog.packed import GZIP, unpacked
 from mynah.catalog.pickles import Foreign, Reader, StorageClaim
 from mynah.core.atomic import replacing
 from mynah.core.errors import BadCheckpoint
+
+M = TypeVar("M", bound=nn.Module)
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
@@ -156,6 +158,32 @@ def load_strict(module: nn.Module, state: Mapping[str, Tensor], what: str) -> No
     """
     require_fit(module, state, what)
     module.load_state_dict(dict(state), strict=True)
+
+
+def filled(make: Callable[[], M], state: Mapping[str, Tensor], what: str) -> M:
+    """A module that is made of a state, as `load_strict`, but that takes no memory before it is filled.
+
+    Args:
+        make: Makes the module; all that it consists of has to be in its state.
+        state: By name.
+        what: Named in the message, such as a path.
+
+    Raises:
+        BadCheckpoint: As for `load_strict`.
+
+    Example:
+
+        >>> filled(lambda: nn.Linear(1, 1), {"weight": torch.ones(1, 1).half(), "bias": torch.ones(1)}, "two")(
+        ...     torch.ones(1)
+        ... ).item()
+        2.0
+    """
+    with torch.device("meta"):
+        module = make()
+    require_fit(module, state, what)
+    types = {name: value.dtype for name, value in module.state_dict().items()}
+    module.load_state_dict({name: state[name].to(types[name]) for name in types}, assign=True)
+    return module
 
 
 def require_fit(module: nn.Module, state: Mapping[str, Tensor], what: str) -> None:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from mynah.audio.chunks import Chunks
 from mynah.audio.files import probe, stream
 from mynah.audio.mixing import as_one
-from mynah.catalog.checkpoint import load_strict
+from mynah.catalog.checkpoint import filled
 from mynah.catalog.weights import locate
 from mynah.convert.rvc import adopting, published
 from mynah.convert.rvc import share as models
@@ -391,8 +391,7 @@ class Rvc(System[Config]):
 def _singer(path: Path) -> Singer:
     """Of a file, folded and ready."""
     given = published.read(path)
-    singer = Singer(given.config)
-    load_strict(singer, given.singer, str(path))
+    singer = filled(lambda: Singer(given.config), given.singer, str(path))
     return folded(singer.eval().requires_grad_(False))
 
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from mynah.audio.chunks import Chunks
 from mynah.audio.files import probe, stream
 from mynah.audio.mixing import as_one
-from mynah.catalog.checkpoint import load_strict
+from mynah.catalog.checkpoint import filled
 from mynah.catalog.weights import locate
 from mynah.convert.so_vits_svc import adopting, published, sizes
 from mynah.convert.so_vits_svc import share as models
@@ -394,8 +394,7 @@ class SoVitsSvc(System[Config]):
 def _model(path: Path, device: str) -> _Model:
     """Of a file, folded and ready."""
     given = published.read(path)
-    singer = Singer(given.config)
-    load_strict(singer, given.singer, str(path))
+    singer = filled(lambda: Singer(given.config), given.singer, str(path))
     return _Model(folded(singer.eval().requires_grad_(False)).to(device), given.speakers)
 
 
