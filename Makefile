@@ -18,7 +18,7 @@ test: $(DEV)  ## run every test and every example in a docstring
 	$(BIN)/python -m pytest -q
 
 browser: $(DEV)  ## try the studio in a real browser (wants Debian's chromium; MYNAH_SHOTS=DIR keeps pictures of the page)
-	MYNAH_BROWSER=1 $(BIN)/python -m pytest -q tests/studio/test_browser.py
+	MYNAH_BROWSER=1 $(BIN)/python -m pytest -q tests/studio/test_browser*.py
 
 check: $(DEV)  ## lint, format, types, layers
 	$(BIN)/ruff check .

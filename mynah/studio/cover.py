@@ -17,17 +17,15 @@ from mynah.serve.asking import system_for
 from mynah.serve.compare import AFTER, BEFORE
 from mynah.serve.jobs import Job
 from mynah.serve.knobs import FORMATS
-from mynah.serve.work import MELODY
 from mynah.studio import engines, people
 from mynah.studio.controls import Controls
-from mynah.studio.desk import Desk, told
+from mynah.studio.desk import QUIET, Desk, told
 from mynah.studio.melody import Melody
 from mynah.studio.recording import Booth
 from mynah.studio.watch import Watch, address_of, player, row
 from mynah.studio.words import Words
 
 _INSIDE = (BEFORE, AFTER, "master", "levels", "transposition")  # heard above, the same as the cover, or numbers
-_QUIET: dict[str, Any] = {"api_visibility": "private"}
 
 
 class CoverTab:
@@ -74,7 +72,7 @@ class CoverTab:
 
         self._watch.resume(page)
         self._booth.watch.resume(page)
-        self._booth.watch.ended.change(self._enrolled, self._booth.watch.ended, self.voice, **_QUIET)
+        self._booth.watch.ended.change(self._enrolled, self._booth.watch.ended, self.voice, **QUIET)
 
     def _drawers(self, separator: gr.Dropdown, converter: gr.Dropdown, separating: str, converting: str) -> None:
         """The controls of the chosen systems, and the button, which is not there before it can do something."""
@@ -85,7 +83,7 @@ class CoverTab:
         counts = [len(each.parts) if each else 0 for each in (own, first)]
 
         def begin(
-            song: str, voice: str, format: str, separating: str, converting: str, last: str, corrections: Any,
+            song: str, voice: str, format: str, separating: str, converting: str, last: str, rows: Any, drawn: Any,
             *values: Any, who: gr.Request,
         ) -> Any:  # fmt: skip
             with told():
@@ -95,19 +93,28 @@ class CoverTab:
                     "separate": first.given(values[ends[0] : ends[1]]) if first else {},
                     "convert": second.given(values[ends[1] :]) if second else {},
                 }
-                job = self._ask(who, song, voice, format, (separating, converting), options, last, corrections)
+                job = self._ask(who, song, voice, format, (separating, converting), options, last, (rows, drawn))
             return self._watch.begun(job)
 
         def asked(request: gr.Request, *inputs: Any) -> Any:
             return begin(*inputs, who=request)
 
         parts = [part for each in (own, first, second) if each for part in each.parts]
-        inputs = [self._song, self.voice, self._format, separator, converter, self._watch.job, self._melody.table]
-        go.click(asked, [*inputs, *parts], self._watch.outputs, **_QUIET)
+        inputs = [
+            self._song,
+            self.voice,
+            self._format,
+            separator,
+            converter,
+            self._watch.job,
+            self._melody.table,
+            self._melody.canvas,
+        ]
+        go.click(asked, [*inputs, *parts], self._watch.outputs, **QUIET)
 
     def _ask(
         self, who: gr.Request, song: str | None, voice: str | None, format: str, models: Sequence[str],
-        options: dict[str, Any], last: str, corrections: Any,
+        options: dict[str, Any], last: str, corrections: tuple[Any, Any],
     ) -> Job:  # fmt: skip
         said = self._said
         if not song:
@@ -133,8 +140,9 @@ class CoverTab:
             "compare": True,
             **options,
         }
-        corrected = self._melody.corrected(who, last, corrections, Path(song))
-        return self._desk.ask(who, "cover", what, [song], beside={MELODY: corrected} if corrected else None)
+        return self._desk.ask(
+            who, "cover", what, [song], beside=self._melody.corrected(who, last, *corrections, Path(song))
+        )  # fmt: skip
 
     def _enrolled(self, id: str, who: gr.Request) -> Any:
         job = self._desk.job(who, id)

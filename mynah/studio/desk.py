@@ -20,6 +20,11 @@ from mynah.serve.problems import Problem
 from mynah.serve.sound import accept
 from mynah.serve.uploads import plain
 
+# For events. What goes wrong is told as a message; gradio would also lay it over all that was to change, and what
+# lies below could not be pressed any more.
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
+
 
 @dataclass(frozen=True)
 class Desk:

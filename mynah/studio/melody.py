@@ -1,4 +1,5 @@
-"""What was sung, to be looked at and corrected by hand: spectrograms, the pitch contour, a table of corrections."""
+"""What was sung, to be looked at and corrected by hand: the pitch contour to be drawn over, a table of corrections,
+spectrograms."""
 
 from __future__ import annotations
 
@@ -16,13 +17,14 @@ from mynah.core.errors import BadOption
 from mynah.core.types import Audio, Contour
 from mynah.features.contour_csv import read_csv, write_csv
 from mynah.metrics.picture import side_by_side
-from mynah.studio.desk import Desk, shown_from, told
+from mynah.serve.work import MELODY
+from mynah.studio.contour import Drawing, canvas, drawing
+from mynah.studio.desk import QUIET, Desk, shown_from, told
 from mynah.studio.watch import Watch
 from mynah.studio.words import Words
 
 SECONDS = 20.0  # of a picture
-_POINTS = 3000  # of a plot
-_QUIET: dict[str, Any] = {"api_visibility": "private"}
+_HEARD = "heard.csv"  # in the folder of a job with a corrected melody: the one that was heard
 
 
 class Melody:
@@ -30,26 +32,20 @@ class Melody:
 
     Attributes:
         table: Corrections: from, to, semitones, a row each.
+        canvas: The melody, and what was drawn over it.
     """
 
     def __init__(self, desk: Desk, said: Words, watch: Watch) -> None:
         self._desk, self._said = desk, said
         with gr.Accordion(said("Look at it, and correct the melody"), open=False, elem_id="melody"):
-            self._plot = gr.LinePlot(
-                x="seconds", y="Hz", x_title=said("seconds"), y_title="Hz", label=said("Melody of the song"), height=240
-            )
-            gr.Markdown(said("Drag over the melody to zoom in; double-click to see all of it."))
+            gr.Markdown(said("Draw over the melody what is to be sung. Then make the cover again."))
+            self.canvas = canvas(said)
             self.table = gr.Dataframe(
                 headers=[said("from (s)"), said("to (s)"), said("semitones")], datatype="str", type="array",
                 value=[["", "", ""]], row_count=1, column_count=3, label=said("Corrections"), interactive=True,
                 elem_id="corrections",
             )  # fmt: skip
-            gr.Markdown(
-                said(
-                    "Each row moves a stretch of the melody; semitones left empty make it a pause. "
-                    "Then make the cover again."
-                )
-            )
+            gr.Markdown(said("Each row moves a stretch of the melody; semitones left empty make it a pause."))
             with gr.Row():
                 start = gr.Number(0, minimum=0, label=said("Picture from (s)"))
                 draw = gr.Button(said("Draw source and result"), elem_id="draw")
@@ -60,39 +56,39 @@ class Melody:
                 buttons=["download", "fullscreen"],
                 elem_id="picture",
             )
-        watch.ended.change(self._shown, watch.ended, self._plot, **_QUIET)
-        self._plot.select(_zoomed, None, self._plot, **_QUIET)
-        self._plot.double_click(lambda: gr.LinePlot(x_lim=None), None, self._plot, **_QUIET)
-        draw.click(self._drawn, [watch.job, start], self._picture, **_QUIET)
+        watch.ended.change(self._shown, watch.ended, [self.canvas, self.table], **QUIET)
+        draw.click(self._drawn, [watch.job, start], self._picture, api_visibility="private")
 
-    def corrected(self, who: gr.Request, last: str, rows: Any, song: Path) -> Callable[[Path], object] | None:
-        """What writes the corrected melody of a song; nothing where nothing was corrected.
+    def corrected(
+        self, who: gr.Request, last: str, rows: Any, drawn: Any, song: Path
+    ) -> dict[str, Callable[[Path], object]]:
+        """Files for a cover of a song, and what writes them: its melody as it was corrected, and as it was heard.
+
+        Corrections stay until they are taken back; nothing comes of it where there are none.
 
         Raises:
-            BadOption: A row that makes no sense, or a song whose melody was not heard yet.
+            BadOption: What makes no sense, or a song whose melody was not heard yet.
         """
-        changes = corrections(rows)
-        if not changes:
-            return None
+        changes, drawing = corrections(rows), Drawing.of(drawn)
         job = self._desk.job(who, last)
-        file = self._desk.file(job, "melody") if job else None
-        if job is None or file is None or sha256(self._desk.house.jobs.folder(job.id) / "source-0") != sha256(song):
-            raise BadOption(self._said("Make a cover of this song first, then correct its melody."))
-        melody = moved(read_csv(file), changes)
-        return lambda path: write_csv(melody, path)
+        folder = self._desk.house.jobs.folder(job.id) if job else None
+        corrected = folder is not None and (folder / _HEARD).exists()
+        file = folder / MELODY if folder and corrected else self._desk.file(job, "melody") if job else None
+        if not folder or not file or sha256(folder / "source-0") != sha256(song):
+            if changes or drawing.strokes:
+                raise BadOption(self._said("Make a cover of this song first, then correct its melody."))
+            return {}
+        if not (changes or drawing.strokes or (corrected and not drawing.heard)):
+            return {}
+        heard = read_csv(folder / _HEARD if corrected else file)
+        melody = drawing.over(moved(heard if drawing.heard else read_csv(file), changes))
+        return {MELODY: lambda path: write_csv(melody, path), _HEARD: lambda path: write_csv(heard, path)}
 
     def _shown(self, id: str, who: gr.Request) -> Any:
         job = self._desk.job(who, id)
-        file = self._desk.file(job, "melody") if job else None
-        if file is None:
-            return gr.skip()
-        import pandas
-
-        melody = read_csv(file)
-        step = math.ceil(len(melody.values) / _POINTS)
-        values = melody.values[::step].tolist()
-        points = [(round(frame * step * melody.hop_seconds, 3), hz) for frame, hz in enumerate(values)]
-        return gr.LinePlot(pandas.DataFrame(points, columns=["seconds", "Hz"]), x="seconds", y="Hz", x_lim=None)
+        if job is None or self._desk.file(job, "melody") is None:
+            return [gr.skip(), gr.skip()]
+        return [drawing(job.id), [["", "", ""]]]  # what was drawn or written is in the melody now
 
     def _drawn(self, id: str, start: float | None, who: gr.Request) -> Any:
         with told():
@@ -156,10 +152,6 @@ def stretch(file: Path, start: float) -> Audio:
         if length >= round((start + SECONDS) * rate):
             break
     return Audio(torch.cat(held, -1)[:, : round(SECONDS * rate)], rate)
-
-
-def _zoomed(event: gr.SelectData) -> Any:
-    return gr.LinePlot(x_lim=list(event.index))
 
 
 def _number(cell: Any) -> float:

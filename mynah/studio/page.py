@@ -18,9 +18,10 @@ from fastapi.responses import RedirectResponse
 
 from mynah.catalog.home import home
 from mynah.serve.guard import App, Message, Receive, Send
-from mynah.studio import people
+from mynah.studio import board, people
 from mynah.studio.cover import CoverTab
-from mynah.studio.desk import Desk
+from mynah.studio.desk import AT_ONCE, Desk
+from mynah.studio.gate import Gate
 from mynah.studio.train import TrainTab
 from mynah.studio.training import Trainings
 from mynah.studio.verbs import VerbTab, able
@@ -35,7 +36,6 @@ _POLICY = (
     "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
 _KEEP_SECONDS = 24 * 3600
-_QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 def put(app: FastAPI) -> None:
@@ -53,13 +53,17 @@ def put(app: FastAPI) -> None:
         return RedirectResponse(f"/{best(request.headers.get('accept-language', ''))}/")
 
     for language in LANGUAGES:
+        page = blocks(desk, Words(language), trainings)
+        page.has_launched = True  # or gradio takes, and gives away, every file of this machine that a request names
         gr.mount_gradio_app(
-            app, blocks(desk, Words(language), trainings), f"/{language}",
+            app, page, f"/{language}",
             theme=gr.themes.Default(primary_hue="rose", neutral_hue="slate", font=_FONTS, font_mono=["monospace"]),
             css=(_HERE / "studio.css").read_text("utf-8"), footer_links=[], run_history=False, show_error=False,
             max_file_size=int(1e6 * house.settings.upload_mb), ssr_mode=False, pwa=False, mcp_server=False,
             app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
         )  # fmt: skip
+    board.put(app, trainings.place, _POLICY)
+    app.add_middleware(Gate, place=place, upload_mb=house.settings.upload_mb)
     app.add_middleware(Local)
 
 
@@ -76,7 +80,7 @@ def blocks(desk: Desk, said: Words, trainings: Trainings) -> gr.Blocks:
                 fresh: list[tuple[gr.Tab, gr.Dropdown]] = [(tab, cover.voice)]
                 with gr.Tab(said("Voices"), id="voices") as tab:
                     voices = VoicesTab(desk, said, page)
-                tab.select(voices.fresh, voices.voice, voices.shown, **_QUIET)
+                tab.select(voices.fresh, voices.voice, voices.shown, **AT_ONCE)
                 for verb in able():
                     with gr.Tab(said(verb.capitalize()), id=verb) as tab:
                         each = VerbTab(desk, said, page, verb)
@@ -84,9 +88,9 @@ def blocks(desk: Desk, said: Words, trainings: Trainings) -> gr.Blocks:
                         fresh.append((tab, each.voice))
                 with gr.Tab(said("Train"), id="train") as tab:
                     train = TrainTab(desk, said, page, trainings)
-                tab.select(train.own, None, train.voice, **_QUIET)
+                tab.select(train.own, None, train.voice, **AT_ONCE)
             for tab, voice in fresh:
-                tab.select(lambda: gr.Dropdown(people.choices(said)), None, voice, **_QUIET)
+                tab.select(lambda: gr.Dropdown(people.choices(said)), None, voice, **AT_ONCE)
         page.queue(default_concurrency_limit=16, api_open=False)
     return page
 

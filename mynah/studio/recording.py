@@ -16,7 +16,7 @@ from mynah.audio.files import stream
 from mynah.core.errors import BadAudio, BadOption
 from mynah.core.types import Audio
 from mynah.features.pitch import pitch
-from mynah.studio.desk import Desk, told
+from mynah.studio.desk import QUIET, Desk, told
 from mynah.studio.watch import Watch
 from mynah.studio.words import Words
 from mynah.voices import store
@@ -125,10 +125,9 @@ class Booth:
         )
         self.go = gr.Button(said("Make this voice"), variant="primary", elem_id=f"{name}-go")
         self.watch = Watch(desk, said, name, lambda job: f"<p>{escape(_made(job.result, said))}</p>")
-        self.clip.change(self._check, self.clip, self.advice, api_visibility="private")
+        self.clip.change(self._check, self.clip, self.advice, **QUIET)
         self.go.click(
-            self._enrol, [self.clip, self.name, self.license, self.agreed], self.watch.outputs,
-            api_visibility="private",
+            self._enrol, [self.clip, self.name, self.license, self.agreed], self.watch.outputs, **QUIET
         )  # fmt: skip
 
     def _check(self, clip: str | None) -> str:

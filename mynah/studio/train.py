@@ -15,12 +15,12 @@ from mynah.core.registry import those
 from mynah.serve.sound import accept
 from mynah.serve.uploads import plain
 from mynah.serve.work import default
-from mynah.studio.desk import Desk, shown_from, told
-from mynah.studio.training import Trainings
+from mynah.studio import board
+from mynah.studio.desk import AT_ONCE, QUIET, Desk, shown_from, told
+from mynah.studio.training import Curves, Trainings
 from mynah.studio.words import Words
 from mynah.voices import library
 
-_QUIET: dict[str, Any] = {"api_visibility": "private"}
 _LOOK_SECONDS = 3.0
 
 
@@ -29,24 +29,29 @@ class TrainTab:
 
     def __init__(self, desk: Desk, said: Words, page: gr.Blocks, trainings: Trainings) -> None:
         self._desk, self._said, self._all = desk, said, trainings
+        self._pictures: dict[tuple[Path, int], str] = {}
         loopback = desk.house.settings.loopback
         learners, usual = list(those(Learns)), default("convert")
         usual = usual if usual in learners else learners[0]
-        with gr.Accordion(said("A new training"), open=True), gr.Row(equal_height=False):
-            with gr.Column(min_width=320):
-                system = gr.Dropdown(learners, value=usual, label=said("System"), elem_id="train-system")
-                name = gr.Textbox(label=said("Name of the training"), max_length=64, elem_id="train-name")
-                new = gr.Button(said("Set it up"), variant="primary", elem_id="train-new")
-            with gr.Column(min_width=320):
-                voice = gr.Dropdown(
-                    self._own(), label=said("For one voice of yours"), elem_id="train-voice",
-                    info=said("Minutes of training; leave it empty to learn from recordings."),
-                )  # fmt: skip
-                folder = gr.Textbox(
-                    label=said("Folder of recordings"), info=said("One folder in it for each singer"),
-                    visible=loopback, elem_id="train-folder",
-                )  # fmt: skip
-                files = gr.File(label=said("or recordings of one singer"), file_count="multiple", type="filepath")
+        with gr.Accordion(said("A new training"), open=True):
+            with gr.Row(equal_height=False):
+                with gr.Column(min_width=320):
+                    system = gr.Dropdown(learners, value=usual, label=said("System"), elem_id="train-system")
+                    name = gr.Textbox(label=said("Name of the training"), max_length=64, elem_id="train-name")
+                with gr.Column(min_width=320):
+                    voice = gr.Dropdown(
+                        self._own(), label=said("For one voice of yours"), elem_id="train-voice",
+                        info=said("Minutes of training; leave it empty to learn from recordings."),
+                    )  # fmt: skip
+                    folder = gr.Textbox(
+                        label=said("Folder of recordings"), info=said("One folder in it for each singer"),
+                        visible=loopback, elem_id="train-folder",
+                    )  # fmt: skip
+                    files = gr.File(
+                        label=said("or recordings of one singer"), file_count="multiple", type="filepath",
+                        elem_id="train-files",
+                    )  # fmt: skip
+            new = gr.Button(said("Set it up"), variant="primary", elem_id="train-new")
         self._chosen = gr.Dropdown(trainings.names(), label=said("Training"), elem_id="train-chosen")
         with gr.Row():
             buttons = {
@@ -57,28 +62,30 @@ class TrainTab:
                 "discard": gr.Button(said("Throw away"), variant="stop", elem_id="train-discard"),
             }
         self._state = gr.HTML(elem_id="train-state")
-        self._curves = gr.LinePlot(
-            x="step",
-            y="value",
-            color="name",
-            x_title=said("step"),
-            y_title=said("loss"),
-            label=said("Losses"),
-            height=280,
-        )
-        self._report = gr.Image(label=said("The recordings"), interactive=False, type="filepath", buttons=["download"])
         with gr.Row():
-            hear = gr.Button(said("Hear how it sings now"))
-            self._preview = gr.Audio(label=said("Preview"), interactive=False, type="filepath", buttons=["download"])
+            self._losses = _plot(said, said("Losses"), said("loss"), "train-losses")
+            self._measures = _plot(said, said("Quality"), said("measure"), "train-measures")
+        self._report = gr.Image(
+            label=said("The recordings"), show_label=False, interactive=False, visible=False, type="filepath",
+            buttons=["download", "fullscreen"], elem_id="train-report",
+        )  # fmt: skip
+        if board.there():
+            gr.HTML(f"<p><a href='{board.ADDRESS}' target='_blank' rel='noopener'>TensorBoard</a></p>", elem_id="board")
+        with gr.Row():
+            hear = gr.Button(said("Hear how it sings now"), elem_id="train-hear")
+            self._preview = gr.Audio(
+                label=said("Preview"), interactive=False, type="filepath", buttons=["download"],
+                elem_id="train-preview",
+            )  # fmt: skip
         self._timer = gr.Timer(_LOOK_SECONDS, active=False)
-        shown = [self._state, self._curves, self._report, self._timer]
-        new.click(self._new, [name, system, voice, folder, files], [self._chosen, *shown], **_QUIET)
+        shown = [self._state, self._losses, self._measures, self._report, self._timer]
+        new.click(self._new, [name, system, voice, folder, files], [self._chosen, *shown], **QUIET)
         for deed, button in buttons.items():
-            button.click(self._doing(deed), self._chosen, [self._chosen, *shown], **_QUIET)
-        self._chosen.change(self._look, self._chosen, shown, **_QUIET)
-        self._timer.tick(self._look, self._chosen, shown, queue=False, show_progress="hidden", **_QUIET)
-        hear.click(self._hear, self._chosen, self._preview, **_QUIET)
-        page.load(lambda: gr.Dropdown(trainings.names()), None, self._chosen, **_QUIET)
+            button.click(self._doing(deed), self._chosen, [self._chosen, *shown], **QUIET)
+        self._chosen.change(self._look, self._chosen, shown, **QUIET)
+        self._timer.tick(self._look, self._chosen, shown, **AT_ONCE)
+        hear.click(self._hear, self._chosen, self._preview, api_visibility="private")
+        page.load(lambda: gr.Dropdown(trainings.names()), None, self._chosen, **QUIET)
         self.voice, self.shown = voice, shown
 
     def own(self) -> Any:
@@ -134,22 +141,24 @@ class TrainTab:
 
     def _look(self, name: str | None) -> list[Any]:
         if not name or name not in self._all.names():
-            return ["", None, None, gr.Timer(active=False)]
-        import pandas
-
+            return ["", *[_drawn(())] * 2, gr.Image(visible=False), gr.Timer(active=False)]
         course = self._all.course(name)
         state = self._said(course.status.capitalize())
-        told_lines = escape("\n".join(course.lines))
-        where = escape(str(self._all.place / name / "run")) if self._desk.house.settings.loopback else ""
-        board = f"<p><code>tensorboard --logdir '{where}'</code></p>" if where and course.losses else ""
-        curves = pandas.DataFrame(course.losses, columns=["step", "name", "value"]) if course.losses else None
         return [
             f"<div role='status' data-status='{course.status}'><p class='state'>{escape(state)}</p>"
-            f"<pre>{told_lines}</pre>{board}</div>",
-            curves,
-            str(shutil.copyfile(course.report, shown_from("report.png"))) if course.report else None,
+            f"<pre>{escape(chr(10).join(course.lines))}</pre></div>",
+            _drawn(course.losses),
+            _drawn(course.measures),
+            gr.Image(self._picture(course.report), visible=True) if course.report else gr.Image(visible=False),
             gr.Timer(active=course.status == "running"),
         ]
+
+    def _picture(self, report: Path) -> str:
+        """A copy of it, where the page may show it from: one for each time that it was drawn."""
+        drawn = (report, report.stat().st_mtime_ns)
+        if drawn not in self._pictures:
+            self._pictures = {drawn: str(shutil.copyfile(report, shown_from("report.png")))}
+        return self._pictures[drawn]
 
     def _hear(self, name: str | None) -> str:
         with told():
@@ -161,3 +170,20 @@ class TrainTab:
             file = shown_from("preview.wav")
             file.write_bytes(sound)
             return str(file)
+
+
+def _plot(said: Words, label: str, unit: str, id: str) -> gr.LinePlot:
+    return gr.LinePlot(
+        x="step", y="value", color="name", x_title=said("step"), y_title=unit, label=label, height=280, visible=False,
+        min_width=320, elem_id=id,
+    )  # fmt: skip
+
+
+def _drawn(curves: Curves) -> gr.LinePlot:
+    """What shows them; nothing while there are none."""
+    if not curves:
+        return gr.LinePlot(visible=False)
+    import pandas
+
+    frame = pandas.DataFrame(curves, columns=["step", "name", "value"])
+    return gr.LinePlot(frame, x="step", y="value", color="name", visible=True)

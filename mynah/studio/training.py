@@ -25,6 +25,10 @@ _PAUSED = (130, 143, -signal.SIGTERM, -signal.SIGINT)
 _LAST_LINES = 12
 
 
+Curves = tuple[tuple[int, str, float], ...]
+"""Step, name and value."""
+
+
 @dataclass(frozen=True)
 class Course:
     """How a training stands.
@@ -33,12 +37,14 @@ class Course:
         status: `"new"`, `"running"`, `"paused"`, `"done"` or `"failed"`.
         lines: The last ones that it said.
         losses: Step, name and value, of the log that was written last.
+        measures: The same of how good it is, as it was measured now and then.
         report: Picture of the recordings, if it was drawn.
     """
 
     status: str
     lines: tuple[str, ...]
-    losses: tuple[tuple[int, str, float], ...]
+    losses: Curves
+    measures: Curves
     report: Path | None
 
 
@@ -131,7 +137,8 @@ class Trainings:
             status = "paused"
         else:
             status = "done" if code == 0 else "failed"
-        return Course(status, lines, losses(logs[-1]) if logs else (), picture if picture.exists() else None)
+        losses, measures = curves(logs[-1]) if logs else ((), ())
+        return Course(status, lines, losses, measures, picture if picture.exists() else None)
 
     def preview(self, name: str) -> bytes | None:
         """The last sound that a training wrote down, as a wave file; `None` if it has none yet."""
@@ -169,20 +176,20 @@ class Trainings:
                 )  # fmt: skip
 
 
-def losses(log: Path) -> tuple[tuple[int, str, float], ...]:
-    """Step, name and value of every loss and measure in the log of a training."""
-    found = []
+def curves(log: Path) -> tuple[Curves, Curves]:
+    """Every loss, and every measure, in the log of a training."""
+    losses, measures = [], []
     for line in log.read_text("utf-8").splitlines():
         try:
             entry = json.loads(line)
         except ValueError:  # the line that is being written
             continue
         step = entry.pop("step")
-        values = {**entry, **entry.get("measures", {})}
-        found += [
-            (step, name, value) for name, value in values.items() if isinstance(value, float) and name != "seconds"
+        measures += [(step, name, float(value)) for name, value in entry.pop("measures", {}).items()]
+        losses += [
+            (step, name, value) for name, value in entry.items() if isinstance(value, float) and name != "seconds"
         ]
-    return tuple(found)
+    return tuple(losses), tuple(measures)
 
 
 def _tail(file: Path) -> tuple[str, ...]:

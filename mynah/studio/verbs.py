@@ -16,11 +16,9 @@ from mynah.serve.asking import system_for
 from mynah.serve.knobs import FORMATS
 from mynah.serve.work import KINDS
 from mynah.studio import engines, people
-from mynah.studio.desk import Desk, told
+from mynah.studio.desk import QUIET, Desk, told
 from mynah.studio.watch import Watch
 from mynah.studio.words import Words
-
-_QUIET: dict[str, Any] = {"api_visibility": "private"}
 
 
 def able() -> list[str]:
@@ -106,7 +104,7 @@ class VerbTab:
                 model, format = told_by_page
                 return self._watch.begun(self._ask(who, given, voice, model, format, options))
 
-        go.click(asked, [*inputs, *(controls.parts if controls else [])], self._watch.outputs, **_QUIET)
+        go.click(asked, [*inputs, *(controls.parts if controls else [])], self._watch.outputs, **QUIET)
 
     def _ask(self, who: gr.Request, given: Any, voice: str, model: str, format: str, options: dict[str, Any]) -> Any:
         said, verb = self._said, self._verb

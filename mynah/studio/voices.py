@@ -14,14 +14,13 @@ from mynah.core.errors import BadOption
 from mynah.serve.asking import system_for
 from mynah.serve.uploads import plain
 from mynah.studio import people
-from mynah.studio.desk import Desk, shown_from, told
+from mynah.studio.desk import QUIET, Desk, shown_from, told
 from mynah.studio.watch import Watch
 from mynah.studio.words import Words
 from mynah.voices import library
 from mynah.voices.sheet import fit_name
 
 _PHRASE = Path(mynah.__file__).parent / "cli" / "song" / "voice.ogg"  # a song of nobody's, for listening to voices
-_QUIET: dict[str, Any] = {"api_visibility": "private"}
 _PARTS = 3  # of a mixture
 _ADDRESS = re.compile(r"https://\S+|[\w-][\w.-]*/[\w-][\w.-]*(?:/\S+)?")
 
@@ -37,13 +36,18 @@ class VoicesTab:
         with gr.Row(equal_height=False):
             with gr.Column(min_width=320):
                 self.voice = gr.Dropdown(known, value=first, label=said("Voice"), elem_id="voices-voice")
-                self._about = gr.HTML()
+                self._about = gr.HTML(elem_id="voices-about")
                 with gr.Row():
                     hear = gr.Button(said("Hear it sing"), elem_id="voices-hear")
                     export = gr.Button(said("Export"), elem_id="voices-export")
-                self._parcel = gr.File(label=said("One file with all of the voice"), visible=False, interactive=False)
+                self._parcel = gr.File(
+                    label=said("One file with all of the voice"), visible=False, interactive=False,
+                    elem_id="voices-parcel",
+                )  # fmt: skip
                 with gr.Row():
-                    self._sure = gr.Checkbox(label=said("Yes, delete it for good"), container=False)
+                    self._sure = gr.Checkbox(
+                        label=said("Yes, delete it for good"), container=False, elem_id="voices-sure"
+                    )
                     delete = gr.Button(said("Delete"), variant="stop", elem_id="voices-delete")
                 self._watch = Watch(desk, said, "hear")
             with gr.Column(min_width=320):
@@ -51,14 +55,14 @@ class VoicesTab:
                     self._mixer(known)
                 with gr.Accordion(said("Take in a voice that somebody else trained"), open=False):
                     self._importer(page)
-        shown = [self.list, self.voice, self._about]
-        self.voice.change(self._described, self.voice, self._about, **_QUIET)
-        hear.click(self._hear, self.voice, self._watch.outputs, **_QUIET)
-        export.click(self._export, self.voice, self._parcel, **_QUIET)
-        delete.click(self._delete, [self.voice, self._sure], [*shown, self._sure], **_QUIET)
-        self._save.click(self._mix, [self._mixed_name, *self._mixed], shown, **_QUIET)
-        self._import.ended.change(self._imported, self._import.ended, shown, **_QUIET)
-        page.load(self.fresh, self.voice, shown, **_QUIET)
+        shown = [self.list, self.voice, self._about, *self._mixed[::2]]
+        self.voice.change(self._described, self.voice, self._about, **QUIET)
+        hear.click(self._hear, self.voice, self._watch.outputs, **QUIET)
+        export.click(self._export, self.voice, self._parcel, **QUIET)
+        delete.click(self._delete, [self.voice, self._sure], [*shown, self._sure], **QUIET)
+        self._save.click(self._mix, [self._mixed_name, *self._mixed], shown, **QUIET)
+        self._import.ended.change(self._imported, self._import.ended, shown, **QUIET)
+        page.load(self.fresh, self.voice, shown, **QUIET)
         self.shown = shown
 
     def _mixer(self, known: list[tuple[str, str]]) -> None:
@@ -67,30 +71,38 @@ class VoicesTab:
         for number in range(_PARTS):
             with gr.Row():
                 usual = known[number][1] if number < min(2, len(known)) else None
-                self._mixed.append(gr.Dropdown(known, value=usual, label=said("Voice"), min_width=140))
                 share = 0.5 if usual else 0.0
-                self._mixed.append(gr.Slider(0, 1, share, step=0.01, label=said("Share"), min_width=140))
-        self._mixed_name = gr.Textbox(label=said("Name of the voice"), max_length=64)
-        self._save = gr.Button(said("Keep this mixture"))
+                whose = gr.Dropdown(
+                    known, value=usual, label=said("Voice"), min_width=140, scale=3, elem_id=f"mix-voice-{number}"
+                )  # fmt: skip
+                much = gr.Slider(
+                    0, 1, share, step=0.01, label=said("Share"), min_width=140, scale=2, elem_id=f"mix-share-{number}"
+                )  # fmt: skip
+                self._mixed += [whose, much]
+        self._mixed_name = gr.Textbox(label=said("Name of the voice"), max_length=64, elem_id="mix-name")
+        self._save = gr.Button(said("Keep this mixture"), elem_id="mix-go")
 
     def _importer(self, page: gr.Blocks) -> None:
         said = self._said
         gr.Markdown(said("Nothing in such a file is ever run. Use only what its owner allows."))
         file = gr.File(label=said("A model, or an archive with it"), type="filepath", elem_id="import-file")
-        address = gr.Textbox(label=said("or an address"), placeholder="https://… / owner/name")
-        name = gr.Textbox(label=said("Name of the voice"), max_length=64)
+        address = gr.Textbox(
+            label=said("or an address"), placeholder="https://… / owner/name", elem_id="import-address"
+        )
+        name = gr.Textbox(label=said("Name of the voice"), max_length=64, elem_id="import-name")
         license = gr.Textbox(label=said("Licence"), max_length=200)
         go = gr.Button(said("Take it in"), elem_id="import-go")
         self._import = Watch(self._desk, said, "import")
         self._import.resume(page)
-        go.click(self._take_in, [file, address, name, license], self._import.outputs, **_QUIET)
+        go.click(self._take_in, [file, address, name, license], self._import.outputs, **QUIET)
 
     def fresh(self, chosen: str | None) -> list[Any]:
         """The list as it is now, with the same voice chosen if it is still there."""
         known = people.choices(self._said)
         names = [name for _, name in known]
         chosen = chosen if chosen in names else next(iter(names), None)
-        return [self._listed(), gr.Dropdown(known, value=chosen), self._described(chosen)]
+        mixed = [gr.Dropdown(known) for _ in range(_PARTS)]
+        return [self._listed(), gr.Dropdown(known, value=chosen), self._described(chosen), *mixed]
 
     def _listed(self) -> str:
         said = self._said
@@ -175,15 +187,14 @@ class VoicesTab:
                 raise BadOption(self._said("Give a file, or an address."))
             if address and (not _ADDRESS.fullmatch(address) or Path(address).exists()):
                 raise BadOption(self._said("An address begins with https://, or is owner/name on the hub."))
-            origin = Path(file).name if file else address
-            called = fit_name(name.strip() or plain(origin))
+            called = fit_name(name.strip() or plain(file or address))
             what = {
-                "name": called, "license": license, "attribution": "", "replace": False, "origin": origin,
-                "address": address,
+                "name": called, "license": license, "attribution": "", "replace": False, "address": address,
+                "origin": Path(file).name if file else "",  # an address is noted without the keys in it
             }  # fmt: skip
             files = [file] if file else []
             return self._import.begun(self._desk.ask(who, "adoption", what, files, sound=False))
 
     def _imported(self, id: str, who: gr.Request) -> Any:
         job = self._desk.job(who, id)
-        return self.fresh(job.result["voice"]) if job else [gr.skip()] * 3
+        return self.fresh(job.result["voice"]) if job else [gr.skip()] * len(self.shown)

@@ -13,11 +13,10 @@ from urllib.parse import quote
 import gradio as gr
 
 from mynah.serve.jobs import ACTIVE, Job
-from mynah.studio.desk import Desk, told
+from mynah.studio.desk import AT_ONCE, Desk, told
 from mynah.studio.words import Words
 
 _LOOK_SECONDS = 0.7
-_QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 _SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aiff")
 
 Html = Callable[[Job], str]
@@ -47,9 +46,9 @@ class Watch:
         seen = [self.ended, self._shown, self.steps, self.cancel, self.result, self._timer]
         self.outputs = [self.job, self._followed, *seen]
         told_by_page = [self.job, self._followed, self.ended, self._shown]
-        self._looking: dict[str, Any] = {"fn": self._look, "inputs": told_by_page, "outputs": seen, **_QUIET}
+        self._looking: dict[str, Any] = {"fn": self._look, "inputs": told_by_page, "outputs": seen, **AT_ONCE}
         self._timer.tick(**self._looking)
-        self.cancel.click(self._cancel, [self.job, self._followed], self.cancel, **_QUIET)
+        self.cancel.click(self._cancel, [self.job, self._followed], self.cancel, **AT_ONCE)
 
     def resume(self, page: gr.Blocks) -> None:
         """Go on with the job that the browser remembers, when the page is opened."""

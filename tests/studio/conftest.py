@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("gradio", reason="the studio wants the extra of its name: pip install 'mynah[studio]'")
 
 from tests.serve.conftest import Running
+from tests.studio.line import line_system
 
 SHOTS = Path(os.environ.get("MYNAH_SHOTS", "")) if os.environ.get("MYNAH_SHOTS") else None
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -22,6 +23,10 @@ class Studio(Running):
     """`mynah studio` instead of `mynah serve`."""
 
     command, says = ("studio", "--no-browser"), "mynah studio is at "
+
+    def start(self) -> None:
+        line_system(self.home.parent / f"{self.home.name}-plugins")
+        super().start()
 
 
 @pytest.fixture(scope="session")

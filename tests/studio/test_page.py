@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import re
+import socket
+from pathlib import Path
+from typing import Any
 
+import httpx2 as httpx
+import pytest
+import torch
+
+from mynah.audio.files import write
 from mynah.core.registry import names
-from mynah.core.types import Transcript
+from mynah.core.types import Audio, Transcript
 from mynah.core.verbs import VERBS, Separates, Speaks
 from mynah.serve.work import KINDS
 from mynah.studio.page import completed
@@ -54,3 +62,43 @@ def test_every_page_allows_nothing_but_this_machine(studio: Studio) -> None:
 def test_files_of_the_machine_are_not_served(studio: Studio) -> None:
     for path in ("/etc/passwd", str(studio.home / "jobs" / "jobs.sqlite3"), "../../../etc/passwd"):
         assert studio.client.get(f"/en/gradio_api/file={path}").status_code in (403, 404)
+
+
+def hand_in(studio: Studio, file: dict[str, Any]) -> httpx.Response:
+    """As the page does when somebody has recorded themselves."""
+    page = studio.client.get("/en/config").json()
+    kinds = {part["id"]: part["type"] for part in page["components"]}
+    [event] = [each for each in page["dependencies"] if [kinds[id] for id in each["inputs"]] == ["audio"]]
+    return studio.client.post(
+        "/en/gradio_api/queue/join", json={"data": [file], "fn_index": event["id"], "session_hash": "stranger"}
+    )
+
+
+@pytest.mark.parametrize("named", ["a file of the machine", "jobs", "an address", "a link"])
+def test_only_what_was_uploaded_is_taken(studio: Studio, named: str) -> None:
+    """A request names files as gradio's own page does; it must not get hold of others."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.5)
+        link = studio.home / "studio" / "link.wav"
+        link.unlink(missing_ok=True)
+        link.symlink_to("/etc/passwd")
+        path = {
+            "a file of the machine": "/etc/passwd",
+            "jobs": str(studio.home / "jobs" / "jobs.sqlite3"),
+            "an address": f"http://127.0.0.1:{listening.getsockname()[1]}/secret.wav",
+            "a link": str(link),
+        }[named]
+        before = set((studio.home / "studio").rglob("*"))
+        for said in ({"path": path}, {"path": path, "url": path}, {"path": f"{studio.home}/studio/../../../{path}"}):
+            answer = hand_in(studio, {**said, "meta": {"_type": "gradio.FileData"}})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_file")
+        assert set((studio.home / "studio").rglob("*")) == before
+        with pytest.raises(TimeoutError):
+            listening.accept()
+
+
+def test_what_was_uploaded_is_taken(studio: Studio, tmp_path: Path) -> None:
+    file = write(Audio(torch.zeros(1, 8000), 8000), tmp_path / "silence.wav")
+    with file.open("rb") as opened:
+        [path] = studio.client.post("/en/gradio_api/upload", files={"files": opened}).json()
+    assert hand_in(studio, {"path": path, "meta": {"_type": "gradio.FileData"}}).status_code == 200

@@ -9,52 +9,16 @@ from pathlib import Path
 import pytest
 
 from mynah.core.errors import BadOption
-from mynah.studio.training import Trainings, losses
+from mynah.studio.training import Trainings, curves
+from tests.studio.line import line_system
 
 PATIENCE = 400.0  # of a busy machine; a quiet one needs ten seconds
-SYSTEM = '''"""Line: learns y = 2 x, slowly."""
-import time, torch
-from mynah.core.recipe import Recipe
-from mynah.core.system import Card, System
-from mynah.core.types import Audio
-
-class Straight(Recipe):
-    name, steps = "straight", 100_000
-    def __init__(self):
-        self.net = torch.nn.Linear(1, 1)
-        self.nets = torch.nn.ModuleDict({"net": self.net})
-    def batch(self, step):
-        time.sleep(0.01)
-        x = torch.randn(16, 1, generator=torch.Generator().manual_seed(step))
-        return {"x": x, "y": 2 * x}
-    def parameters(self, turn): return self.net.parameters()
-    def learning_rate(self, turn, step): return 1e-2
-    def losses(self, turn, batch): return {"error": (self.net(batch["x"]) - batch["y"]).square().mean()}
-    def preview(self, batch): return Audio(0.1 * torch.randn(1, 4000), 8000)
-    def export(self, folder):
-        with open(folder + "/line.txt", "w") as file: file.write(str(float(self.net.weight)))
-        return [folder + "/line.txt"]
-
-class Line(System[None]):
-    card = Card(verbs=("convert",), paper="", origin="ours")
-    @classmethod
-    def tiny(cls): return cls(None)
-    @classmethod
-    def load(cls, weights="default", *, device="cpu"): return cls(None)
-    @classmethod
-    def course(cls, data, folder, *, teacher=""): return {"straight": Straight}
-'''
 
 
 @pytest.fixture
 def trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trainings:
     """With a system of milliseconds, as a package of somebody else would bring it."""
-    about = tmp_path / "plugins" / "line_system-1.dist-info"
-    about.mkdir(parents=True)
-    (about.parent / "line_system.py").write_text(SYSTEM)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: line-system\nVersion: 1\n")
-    (about / "entry_points.txt").write_text("[mynah.systems]\nconvert/line = line_system:Line\n")
-    monkeypatch.setenv("PYTHONPATH", str(about.parent))
+    monkeypatch.setenv("PYTHONPATH", str(line_system(tmp_path / "plugins")))
     return Trainings(tmp_path / "trainings", "cpu")
 
 
@@ -126,4 +90,4 @@ def test_a_log_that_is_being_written_is_read_as_far_as_it_goes(tmp_path: Path) -
         '{"step": 1, "seconds": 0.5, "error": 2.0}\n{"step": 2, "seconds": 1.0, "measures": {"score": 0.5}}\n'
         '{"step": 2, "seconds": 1.0, "event": "resumed"}\n{"step": 3, "err'
     )
-    assert losses(log) == ((1, "error", 2.0), (2, "score", 0.5))
+    assert curves(log) == (((1, "error", 2.0),), ((2, "score", 0.5),))
