@@ -39,6 +39,7 @@ NAMES_OF_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc", "bas
 HEAVY = {
     *("transformers", "lightning", "pytorch_lightning", "onnxruntime", "matplotlib", "faiss", "gradio", "fastapi"),
     *("ray", "tensorboard", "tensorflow", "pandas", "librosa", "nemo", "speechmos", "huggingface_hub"),
+    *("ctranslate2", "faster_whisper", "tokenizers"),
 }
 SECONDS_FOR_TINY = 2.0
 

@@ -28,9 +28,9 @@ def waves(shape: torch.Size, phase: int, scale: float) -> Tensor:
     return (torch.sin(0.618 * ramp * ramp + phase) * scale).float().reshape(shape)
 
 
-def state() -> dict[str, Tensor]:
+def state(config: Config = CONFIG) -> dict[str, Tensor]:
     made = {}
-    for phase, (name, value) in enumerate(sorted(Net(CONFIG).state_dict().items())):
+    for phase, (name, value) in enumerate(sorted(Net(config).state_dict().items())):
         scale = 1.2 if "token_embedding" in name else 0.3 if value.ndim > 1 else 0.2
         made[name] = waves(value.shape, phase, scale)
     return made
