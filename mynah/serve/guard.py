@@ -14,6 +14,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import ipaddress
 import json
 import time
 from collections import OrderedDict
@@ -94,7 +95,7 @@ class Guard:
         foreign = origin is not None and origin.partition("://")[2] != host
         if foreign or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             raise Refused(403, "pages of other sites may not use this server", "wrong_origin")
-        address = (scope.get("client") or ("", 0))[0]
+        address = _household((scope.get("client") or ("", 0))[0])
         if not self._rates.allow(address):
             raise Refused(
                 429, f"more than {self.settings.rate} requests in a minute", "rate_limit_exceeded", {"retry-after": "1"}
@@ -159,6 +160,25 @@ class Rates:
         while len(self._left) > _BUCKETS:
             self._left.popitem(last=False)
         return left >= 1
+
+
+def _household(address: str) -> str:
+    """An address; of IPv6 the network, within which everybody has as many addresses as they like.
+
+    Example:
+
+        >>> _household("192.0.2.7"), _household("2001:db8:1:2:3:4:5:6"), _household("::ffff:192.0.2.7")
+        ('192.0.2.7', '2001:db8:1:2::', '192.0.2.7')
+    """
+    try:
+        number = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:  # a socket of Unix
+        return address
+    if isinstance(number, ipaddress.IPv4Address) or number.is_loopback:
+        return str(number)
+    if number.ipv4_mapped:
+        return str(number.ipv4_mapped)
+    return str(ipaddress.IPv6Address(int(number) >> 64 << 64))
 
 
 def _password(credentials: str) -> str:

@@ -45,6 +45,7 @@ def serve(
 
     from mynah.serve.app import application
     from mynah.serve.asking import House
+    from mynah.serve.patience import Impatient
     from mynah.serve.tickets import Tickets
 
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
@@ -61,7 +62,7 @@ def serve(
         tickets = Tickets(settings.queue, jobs.place)
         config = uvicorn.Config(
             _later, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False,
-            proxy_headers=False, ws="none", limit_concurrency=1000, timeout_graceful_shutdown=5,
+            proxy_headers=False, http=Impatient, ws="none", limit_concurrency=1000, timeout_graceful_shutdown=5,
         )  # fmt: skip
         listening = _listening(config, settings)
         server = uvicorn.Server(config)

@@ -20,6 +20,8 @@ from mynah.studio.desk import QUIET, Desk, told
 from mynah.studio.watch import Watch
 from mynah.studio.words import Words
 
+_LETTERS = 10_000  # of a text
+
 
 def able() -> list[str]:
     """Verbs that somebody here can do, and that the server has a job for."""
@@ -65,7 +67,7 @@ class VerbTab:
                         )
                     )
                 if self._text:
-                    inputs.append(gr.Textbox(lines=4, max_length=10_000, label=said("Text"), elem_id=f"{verb}-text"))
+                    inputs.append(gr.Textbox(lines=4, max_length=_LETTERS, label=said("Text"), elem_id=f"{verb}-text"))
             with gr.Column(min_width=320):
                 if Voice in takes:
                     known = people.choices(said)
@@ -110,6 +112,8 @@ class VerbTab:
         said, verb = self._said, self._verb
         if not given:
             raise BadAudio(said("Choose a recording first.") if self._sound else said("Write something first."))
+        if self._text and len(given) > _LETTERS:
+            raise BadOption(f"a text of {len(given)} letters: {_LETTERS} are the most at once")
         if format not in FORMATS:
             raise BadOption(f"there is no format {format!r}")
         what = {"verb": verb, "format": format, "system": system_for(verb, model), "options": options, "preview": True}

@@ -13,8 +13,11 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
 from mynah.core.errors import BadOption
+from mynah.serve import patience
 from mynah.serve.app import application
 from mynah.serve.asking import House
 from mynah.serve.guard import HEADERS
@@ -113,6 +116,9 @@ def test_who_asks_too_often_waits(ask: Callable[..., Ask]) -> None:
     assert [call("GET", "/health").status_code for _ in range(3)] == [200, 200, 429]
     assert call("GET", "/health", address="127.0.0.2").status_code == 200
     assert call("GET", "/health").headers["retry-after"] == "1"
+    neighbours = [call("GET", "/health", address=f"2001:db8::{number}").status_code for number in range(1, 4)]
+    assert neighbours == [200, 200, 429]  # one network, as many addresses as one likes
+    assert call("GET", "/health", address="2001:db8:0:1::1").status_code == 200
 
 
 def test_a_full_queue_says_when_to_come_again(ask: Callable[..., Ask], song: Path) -> None:
@@ -201,3 +207,39 @@ def test_a_token_is_never_logged(own_server: Callable[..., Any], song: Path) -> 
     told = running.log.read_text()
     assert "secret-of-the-house" in told  # the log has what the client is not told
     assert TOKENS[0] not in told
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HT", b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: a"])
+@pytest.mark.parametrize("before", [b"", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"])
+def test_who_asks_for_nothing_is_hung_up_on(said: bytes, before: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand such connections would keep everybody else out."""
+    monkeypatch.setattr(patience, "SECONDS", 0.2)
+    asked: list[str] = []
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        await asyncio.sleep(0.4)  # an answer may take its time
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def call() -> bytes:
+        config = uvicorn.Config(slow, log_config=None, ws="none", timeout_keep_alive=60)
+        config.load()
+        server = await asyncio.get_running_loop().create_server(
+            lambda: patience.Impatient(config, ServerState(), {}), "127.0.0.1", 0
+        )
+        async with server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            heard = b""
+            if before:
+                writer.write(before)
+                heard = await reader.readuntil(b"ok")
+            writer.write(said)
+            if said or not before:
+                heard += await asyncio.wait_for(reader.read(), 5)
+            writer.close()
+            await writer.wait_closed()
+        return heard
+
+    heard = asyncio.run(call())
+    assert heard.count(b"200 OK") == len(asked) == bool(before)

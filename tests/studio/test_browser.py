@@ -181,7 +181,9 @@ def test_everything_is_done_by_keys(studio: Any, chromium: Any, song: Path, shot
         told: dict[str, Any] = page.evaluate(
             """() => { const at = document.activeElement, style = getComputedStyle(at);
             const outline = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
-            return { id: at.closest("[id]")?.id || "", tag: at.tagName, text: at.innerText,
+            let named = at;
+            while (named && !named.id) named = named.parentElement;
+            return { id: named?.id, tag: at.tagName, text: (at.innerText || "").split("\\n")[0].trim(),
             ring: outline || style.boxShadow !== "none" }; }"""
         )
         return told
@@ -211,7 +213,22 @@ def test_everything_is_done_by_keys(studio: Any, chromium: Any, song: Path, shot
     tab_to("After ⇄")
     page.keyboard.press("Enter")
     assert page.get_attribute("[data-ab]", "aria-pressed") == "false"
-    assert seen.index("voice") < seen.index("cover-vocal_db") < seen.index("cover-go")
+    assert seen.index("song") < seen.index("voice") < seen.index("cover-vocal_db") < seen.index("cover-go")
+    visit.fine()
+
+
+@pytest.mark.parametrize("voice", ["<img src=x onerror=window.broken=1>", "a:1,<script>window.broken=1</script>:1"])
+def test_what_is_written_stays_text(studio: Any, chromium: Any, song: Path, voice: str) -> None:
+    visit = Visit(chromium(), studio.url)
+    page = visit.page
+    page.set_input_files("#song input[type=file]", song)
+    page.wait_for_selector("#song audio, #song .waveform-container", state="attached")
+    page.fill("#voice input", voice)
+    page.press("#voice input", "Enter")
+    page.click("#cover-go")
+    page.wait_for_selector(".toast-body")
+    page.wait_for_timeout(1000)
+    assert page.evaluate("window.broken") is None
     visit.fine()
 
 
