@@ -50,14 +50,21 @@ _SMOOTH = 8  # windows that are averaged over
 class GE2E(nn.Module):
     """The net, in Resemblyzer's key layout.
 
+    Args:
+        bands: Of the mel power.
+        size: Of the layers and of the vectors.
+        layers: Recurrent ones.
+        epsilon: Added to a vector's length before it is divided by that; SV2TTS has 1e-5.
+
     Shape:
         Mel power `[batch, frame, 40]` to vectors `[batch, 256]` of unit length, none of whose elements is negative.
     """
 
     filters: Tensor
 
-    def __init__(self, bands: int = 40, size: int = SIZE, layers: int = 3) -> None:
+    def __init__(self, bands: int = 40, size: int = SIZE, layers: int = 3, *, epsilon: float = 0.0) -> None:
         super().__init__()
+        self.epsilon = epsilon
         self.lstm = nn.LSTM(bands, size, layers, batch_first=True)
         self.linear = nn.Linear(size, size)
         self.power = PowerSpectrum()
@@ -66,7 +73,7 @@ class GE2E(nn.Module):
     def forward(self, mel: Tensor) -> Tensor:
         _, (hidden, _) = self.lstm(mel)
         raw = self.linear(hidden[-1]).relu()
-        unit: Tensor = raw / raw.norm(dim=1, keepdim=True)
+        unit: Tensor = raw / (raw.norm(dim=1, keepdim=True) + self.epsilon)
         return unit
 
     def mel(self, wave: Tensor) -> Tensor:
@@ -74,16 +81,26 @@ class GE2E(nn.Module):
         return torch.matmul(self.filters, self.power(wave)).transpose(1, 2)
 
     @torch.inference_mode()
-    def embed_wave(self, wave: Tensor) -> Tensor:
-        """One vector `[256]` of unit length for a prepared 16 kHz waveform `[time]`: the mean over windows of 1.6 s."""
-        starts = window_starts(len(wave))
+    def embed_wave(self, wave: Tensor, *, step: int = STEP) -> Tensor:
+        """One vector `[256]` of unit length for a prepared 16 kHz waveform `[time]`: the mean over windows of 1.6 s.
+
+        Args:
+            wave: Of any length.
+            step: Mel frames from one window to the next.
+        """
+        starts = window_starts(len(wave), step)
         needed = (starts[-1] + WINDOW) * HOP
         mel = self.mel(F.pad(wave, (0, max(0, needed - len(wave))))[None].to(self.filters.device))[0]
         heard: Tensor = self(torch.stack([mel[start : start + WINDOW] for start in starts]))
         return F.normalize(heard.mean(0), dim=0).cpu()
 
-    def embed(self, clips: Sequence[Audio]) -> Tensor:
+    def embed(self, clips: Sequence[Audio], *, step: int = STEP, trim: bool = True) -> Tensor:
         """One vector for a voice, from one recording or several of any rate and length; their order does not matter.
+
+        Args:
+            clips: Recordings.
+            step: Mel frames from one window to the next.
+            trim: Whether long pauses are shortened first.
 
         Returns:
             Shape `[256]`, unit length, on the CPU.
@@ -93,11 +110,12 @@ class GE2E(nn.Module):
         """
         if not clips:
             raise BadAudio("no recording to hear a voice in")
-        return F.normalize(torch.stack([self.embed_wave(prepared(clip)) for clip in clips]).mean(0), dim=0)
+        heard = [self.embed_wave(prepared(clip, trim=trim), step=step) for clip in clips]
+        return F.normalize(torch.stack(heard).mean(0), dim=0)
 
 
-def prepared(clip: Audio) -> Tensor:
-    """Mono at 16 kHz, quiet recordings raised to -30 dB, long pauses shortened: shape `[time]`.
+def prepared(clip: Audio, *, trim: bool = True) -> Tensor:
+    """Mono at 16 kHz, quiet recordings raised to -30 dB, long pauses shortened if wanted: shape `[time]`.
 
     Raises:
         BadAudio: Empty, silent or not finite.
@@ -110,7 +128,8 @@ def prepared(clip: Audio) -> Tensor:
     level_db = 20 * wave.double().square().mean().sqrt().clamp(min=1e-10).log10().item()
     if level_db < -100:
         raise BadAudio("the recording is silent: there is no voice in it")
-    return shorten_pauses(wave * 10 ** (max(0.0, LEVEL_DB - level_db) / 20))
+    wave = wave * 10 ** (max(0.0, LEVEL_DB - level_db) / 20)
+    return shorten_pauses(wave) if trim else wave
 
 
 def shorten_pauses(wave: Tensor) -> Tensor:
@@ -136,7 +155,7 @@ def shorten_pauses(wave: Tensor) -> Tensor:
     return windows[kept].flatten() if kept.any() else wave
 
 
-def window_starts(samples: int) -> list[int]:
+def window_starts(samples: int, step: int = STEP) -> list[int]:
     """First mel frame of each window over a recording. The last may hang over the end by a quarter, or be the only one.
 
     Example:
@@ -145,7 +164,7 @@ def window_starts(samples: int) -> list[int]:
         ([0], [0, 77, 154])
     """
     frames = -(-(samples + 1) // HOP)
-    starts = list(range(0, max(1, frames - WINDOW + STEP + 1), STEP))
+    starts = list(range(0, max(1, frames - WINDOW + step + 1), step))
     covered = (samples - starts[-1] * HOP) / (WINDOW * HOP)
     return starts[:-1] if covered < 0.75 and len(starts) > 1 else starts
 

@@ -16,7 +16,7 @@ from mynah.train.data import prepare, scan
 from mynah.train.run import train
 from mynah.train.sounds import Sounds
 from mynah.vocode.wave_rnn import WaveRnn
-from mynah.vocode.wave_rnn.heads import Mol, Raw
+from mynah.nets.heads import Mol, Raw
 from mynah.vocode.wave_rnn.net import VOICE_CLONING, Config
 from mynah.vocode.wave_rnn.recipe import WaveRecipe, course
 
