@@ -1,0 +1,259 @@
+"""ForwardTacotron: text to a mel spectrogram in one go, with a length and a pitch for every sound, in one voice.
+
+Sounds are read by a CBHG; small nets tell how long each lasts, how high and how strong it is; drawn out to frames, a
+recurrent net and another CBHG make the spectrum of them. A vocoder makes sound of it.
+No paper of its own; FastSpeech (Ren et al., arXiv 1905.09263), FastPitch (Łańcucki, arXiv 2006.06873), Tacotron (Wang
+et al., arXiv 1703.10135). Reference: as-ideas/ForwardTacotron, MIT. What differs: a long text is said sentence by
+sentence; letters are told by AnyASCII, see `mynah.text.keithito`; files of several speakers and FastPitch are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from mynah.catalog.checkpoint import load_strict
+from mynah.catalog.weights import locate
+from mynah.core.errors import BadOption, BadText, BadVoice
+from mynah.core.recipe import Recipe
+from mynah.core.system import Card, System
+from mynah.core.types import Audio, Voice
+from mynah.core.verbs import Files, Options, Vocodes
+from mynah.nets.brought import Brought
+from mynah.speak.forward_tacotron import adopting, published
+from mynah.speak.forward_tacotron.net import Config, Net, SeriesConfig
+from mynah.speak.forward_tacotron.published import FORMAT
+from mynah.speak.forward_tacotron.symbols import Front
+from mynah.text.sentences import sentences
+from mynah.vocode import vocoder
+
+NAME = "speak/forward_tacotron"
+
+
+class ForwardTacotronOptions(Options):
+    """What a listener may change."""
+
+    vocoder: Annotated[
+        str,
+        Field(
+            description="what makes sound of the spectrogram: griffin_lim, or the weights of another",
+            json_schema_extra={"place": True},
+        ),
+    ] = "griffin_lim"
+    speed: Annotated[
+        float, Field(ge=0.25, le=4, description="how fast, 1 for as learnt", json_schema_extra={"unit": "times"})
+    ] = 1.0
+    liveliness: Annotated[
+        float,
+        Field(
+            ge=-4, le=4, description="how much the melody moves, 1 for as learnt", json_schema_extra={"unit": "times"}
+        ),
+    ] = 1.0
+    height: Annotated[
+        float,
+        Field(
+            ge=-4, le=4, description="speak higher or lower", json_schema_extra={"unit": "standard deviations of pitch"}
+        ),
+    ] = 0.0
+    energy: Annotated[
+        float,
+        Field(
+            ge=-4, le=4, description="how much sounds differ in strength, where the model tells it; 1 for as learnt",
+            json_schema_extra={"unit": "times"},
+        ),
+    ] = 1.0  # fmt: skip
+    pause_seconds: Annotated[
+        float, Field(ge=0, le=5, description="between sentences", json_schema_extra={"unit": "seconds"})
+    ] = 0.25
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="of the vocoder")] = 0
+
+
+class Model(NamedTuple):
+    """A net and how it reads."""
+
+    net: Net
+    front: Front
+
+
+class ForwardTacotron(System[Config | None]):
+    """Says text in the voice and the language of its weights, or of whatever weights a voice brings along."""
+
+    card = Card(verbs=("speak",), paper="https://arxiv.org/abs/1905.09263", origin="upstream weights", extra="speak")
+
+    def __init__(
+        self, config: Config | None, front: Front | None = None, *, name: str = "forward_tacotron", device: str = "cpu"
+    ) -> None:
+        super().__init__(config)
+        self.name, self.device, self.front = name, device, front or Front()
+        self.nets = nn.ModuleDict()
+        if config is not None:
+            self.nets["net"] = Net(config)
+        self.nets.eval().requires_grad_(False).to(device)
+        self._brought = Brought(lambda path: _model(path, device))
+
+    @classmethod
+    def tiny(cls) -> Self:
+        small = SeriesConfig(8, 4)
+        sizes = Config(
+            size=8, series_size=4, duration=small, pitch=small, energy=small, prenet=8, prenet_kernels=2,
+            prenet_highways=1, units=8, postnet=8, postnet_kernels=2, postnet_highways=1,
+        )  # fmt: skip
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            system = cls(sizes, Front(sounds=False))  # which takes letters for sounds, so that eSpeak stays away
+        net = system.nets["net"]
+        assert isinstance(net, Net)
+        net.dur_pred.lin.bias.fill_(2.0)
+        return system
+
+    @classmethod
+    def load(cls, weights: str = "default", *, device: str = "cpu") -> Self:
+        """Bring in weights: `forward_step90k.pt`, `forward_46K.pt`, or our own safetensors.
+
+        Args:
+            weights: Path of the file; with `"default"` every voice brings its own.
+            device: Where it runs.
+
+        Raises:
+            BadOption: No such file.
+            BadCheckpoint: Damaged, hostile, or of another system.
+        """
+        if weights == "default":
+            return cls(None, device=device)
+        path = locate(weights, cls.card.weights)
+        net, front = _model(path, device)
+        system = cls(None, front, name=path.stem, device=device)
+        system.config, system.nets["net"] = net.config, net
+        return system
+
+    @classmethod
+    def recognises(cls, files: Files) -> bool:
+        """Whether one of the files is a model of ForwardTacotron."""
+        return adopting.recognises(files)
+
+    @classmethod
+    def adopt(cls, files: Files, into: Path) -> Voice:
+        """The voice that lies in the files.
+
+        Raises:
+            BadCheckpoint: Damaged, hostile, of an unknown layout, or several.
+        """
+        return adopting.adopt(files, into)
+
+    @classmethod
+    def course(
+        cls,
+        data: Path,
+        folder: Path,
+        *,
+        teacher: str = "",
+        hold_out: Sequence[str] = (),
+        skip: Sequence[str] = (),
+        start: str = "",
+    ) -> dict[str, Callable[[], Recipe]]:
+        """The stages `align` and `speak`, see `mynah.speak.forward_tacotron.recipe`.
+
+        Raises:
+            BadOption: A teacher, of whom there is none here.
+            BadCheckpoint: What to go on from is missing, damaged or hostile.
+            BadData: The recordings have no texts, or are of several speakers.
+        """
+        from mynah.speak.forward_tacotron.recipe import course
+
+        if teacher:
+            raise BadOption(f"{NAME} learns from no teacher: a model to go on from is --start FILE")
+        return course(data, folder, hold_out=hold_out, skip=skip, start=start)
+
+    @property
+    def own(self) -> Voice:
+        """The voice of the weights."""
+        return Voice(self.name, (0.0, 0.0), system=NAME)
+
+    def gives(self, voice: Voice) -> bool:
+        """Its own voice, and whoever brings weights of ForwardTacotron."""
+        return voice.system == NAME and (voice.weights is not None or voice.name == self.name)
+
+    def speak(self, text: str, voice: Voice, options: ForwardTacotronOptions | None = None) -> Audio:
+        """Say a text; whose voice it is comes with the weights, and in which language, too.
+
+        Args:
+            text: Of any length.
+            voice: `own`, or one that brings weights of its own.
+            options: Knobs.
+
+        Returns:
+            One channel at 22 050 Hz.
+
+        Raises:
+            BadText: There is nothing to say, or nothing in sounds that it knows.
+            BadVoice: A voice that it cannot give.
+            BadOption: No such vocoder, or one for other spectrograms; or the model tells no pitch or no strength.
+            MissingExtra: A library is not installed.
+        """
+        pieces = [piece.samples for piece in self.utterances(text, voice, options)]
+        return Audio(torch.cat(pieces, -1), FORMAT.rate)
+
+    def utterances(self, text: str, voice: Voice, options: ForwardTacotronOptions | None = None) -> Iterator[Audio]:
+        """As `speak`, sentence by sentence, each with the pause after it."""
+        options = options or ForwardTacotronOptions()
+        net, front = self._model(voice)
+        _require(net.config, options)
+        sounding = vocoder(options.vocoder, FORMAT, device=self.device)
+        said = [numbers for sentence in sentences(text) if (numbers := front.numbers_of(sentence))]
+        if not said:
+            raise BadText(
+                f"there is nothing to say in this text: {text.strip()[:20]!r} is in letters unknown to {NAME}"
+            )
+        return self._uttered(net, sounding, said, options)
+
+    def _uttered(
+        self, net: Net, sounding: Vocodes[Options], said: list[list[int]], options: ForwardTacotronOptions
+    ) -> Iterator[Audio]:
+        def melody(pitch: Tensor) -> Tensor:
+            return pitch * options.liveliness + options.height
+
+        def strength(energy: Tensor) -> Tensor:
+            return energy * options.energy
+
+        for place, numbers in enumerate(said, 1):
+            symbols = torch.tensor([numbers], device=self.device)
+            mel = net.speak(symbols, speed=options.speed, pitch=melody, energy=strength).finished
+            wave = sounding.wave(mel, seed=options.seed)[0].cpu()
+            pause = round(options.pause_seconds * FORMAT.rate) if place < len(said) else 0
+            yield Audio(F.pad(wave, (0, pause))[None], FORMAT.rate)
+
+    def _model(self, voice: Voice) -> Model:
+        if not self.gives(voice):
+            raise BadVoice(f"{NAME} cannot give the voice {voice.name!r} by itself: `mynah speak` converts to it")
+        if voice.weights is not None:
+            return self._brought.by(voice.weights)
+        if "net" not in self.nets:
+            raise BadVoice(
+                f"{NAME} comes without weights: name a file, such as forward_step90k.pt, or a voice that was imported "
+                "from one"
+            )
+        own = self.nets["net"]
+        assert isinstance(own, Net)
+        return Model(own, self.front)
+
+
+def _model(path: Path, device: str) -> Model:
+    """Of a file, ready to speak."""
+    given = published.read(path)
+    net = Net(given.config)
+    load_strict(net, given.state, str(path))
+    return Model(net.eval().requires_grad_(False).to(device), given.front)
+
+
+def _require(config: Config, options: ForwardTacotronOptions) -> None:
+    """That whatever is to be changed is something that the model tells."""
+    if config.layout == "plain" and (options.liveliness, options.height) != (1.0, 0.0):
+        raise BadOption("these weights tell no pitch, of before October 2020: leave liveliness and height as they are")
+    if config.layout != "energy" and options.energy != 1.0:
+        raise BadOption("these weights tell no strength, of before May 2021: leave energy as it is")

@@ -1,0 +1,53 @@
+"""Figures of both stages, by default the original's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class AlignPhase(NamedTuple):
+    """Until which step, with how many frames for each step of the decoder, how fast, and on how many readings."""
+
+    until: int
+    each: int
+    rate: float
+    clips: int
+
+
+class SpeakPhase(NamedTuple):
+    """Until which step, how fast, and on how many readings."""
+
+    until: int
+    rate: float
+    clips: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train.
+
+    Attributes:
+        align: Phases of the aligner.
+        speak: Phases of the speaker.
+        told: How much durations, pitch and strength count beside the spectrum.
+        monotone: Readings along which attention jumps more often are left out, see `Quality`.
+        sharp: Those at which it is less sure of what it looks at.
+        ones: Those with more sounds of one frame in a row.
+        longest: Those with a longer sound, in frames.
+        seed: Of all that is drawn.
+    """
+
+    align: tuple[AlignPhase, ...] = (
+        AlignPhase(10_000, 10, 1e-3, 32),
+        AlignPhase(20_000, 5, 1e-4, 16),
+        AlignPhase(30_000, 2, 1e-4, 8),
+        AlignPhase(50_000, 1, 1e-4, 8),
+    )
+    speak: tuple[SpeakPhase, ...] = (SpeakPhase(150_000, 5e-5, 32), SpeakPhase(300_000, 1e-5, 32))
+    told: float = 0.1
+    monotone: float = 0.95
+    sharp: float = 0.5
+    ones: int = 6
+    longest: int = 40
+    seed: int = 42
