@@ -23,7 +23,8 @@ class Options(BaseModel):
     """Knobs of one system, declared once: flags, sliders and the HTTP schema are generated from here.
 
     Every field has a description and a default, every number has bounds, and `json_schema_extra={"unit": "semitones"}`
-    says what it is in.
+    says what it is in. `json_schema_extra={"place": True}` belongs to a text that can mean a file of this machine: a
+    server lets strangers say nothing but names of systems there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -245,7 +246,9 @@ def options_of(system: type, verb: str) -> type[Options]:
         ['transpose']
     """
     annotation = get_type_hints(getattr(system, verb, None) or (lambda: None)).get("options")
-    for part in get_args(annotation) or (annotation,):
+    # Where a base class has the method, its parameters say whose options they are.
+    parameters = [part for base in getattr(system, "__orig_bases__", ()) for part in get_args(base)]
+    for part in (*(get_args(annotation) or (annotation,)), *parameters):
         if isinstance(part, type) and issubclass(part, Options):
             return part
     raise TypeError(f"{system.__name__}.{verb} does not say which options it takes")

@@ -13,7 +13,10 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
 from mynah.core.errors import NoSpace
+from mynah.core.registry import find
+from mynah.core.verbs import options_of
 from mynah.serve.jobs import ACTIVE, Job, Jobs
+from mynah.serve.knobs import refuse_places
 from mynah.serve.problems import Problem, no_system, of_job
 from mynah.serve.settings import Settings
 from mynah.serve.sound import accept
@@ -98,6 +101,10 @@ async def _added(request: Request, id: str, kind: str, what: dict[str, Any], lab
 
 def added(here: House, id: str, kind: str, what: dict[str, Any], *, owner: str, client: str, label: str) -> Job:
     """A job that waits from now on, with its ticket; its folder must be there."""
+    one = ("system", what.get("verb", ""), "options")
+    for system, verb, options in (one, ("separator", "separate", "separate"), ("converter", "convert", "convert")):
+        if system in what:
+            refuse_places(options_of(find(what[system]), verb), what[options])
     if "system" in what:
         what = what | {"weights": here.settings.weights.get(what["system"], "default")}
     job = here.jobs.add(id, kind, what, owner=owner, client=client, label=label, size=here.settings.queue_size)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, get_origin
 
 from mynah.core.errors import BadOption
+from mynah.core.registry import names
 from mynah.core.verbs import Options
 from mynah.serve.problems import Problem
 from mynah.serve.uploads import Form
@@ -87,6 +88,21 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, str | int | float):
         return str(value)
     raise Problem(400, f"{name[:100]}: a number, a word, or true or false", code="invalid_value", param="options")
+
+
+def refuse_places(options: type[Options], given: Mapping[str, Any]) -> None:
+    """What somebody asks of a system may name other systems, and no file of this machine.
+
+    Raises:
+        BadOption: It does.
+    """
+    for name, value in given.items():
+        field = options.model_fields[name]
+        extra = field.json_schema_extra
+        if not isinstance(extra, dict) or not extra.get("place") or value == field.default:
+            continue
+        if value not in {word for system in names() for word in (system, system.partition("/")[2])}:
+            raise BadOption(f"{name}: no file of the server can be asked for, only one of its systems by name")
 
 
 def form_schema(own: Mapping[str, Any], *groups: Group, files: bool = False) -> Any:

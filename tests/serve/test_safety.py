@@ -17,6 +17,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from mynah.core.errors import BadOption
+from mynah.core.registry import find, names
+from mynah.core.verbs import options_of
 from mynah.serve import patience
 from mynah.serve.app import application
 from mynah.serve.asking import House
@@ -243,3 +245,27 @@ def test_who_asks_for_nothing_is_hung_up_on(said: bytes, before: bytes, monkeypa
 
     heard = asyncio.run(call())
     assert heard.count(b"200 OK") == len(asked) == bool(before)
+
+
+@pytest.mark.parametrize(
+    "place", ["/etc/passwd", "griffin_lim=/etc/passwd", "secret", "~", "hub:a/b", "../griffin_lim"]
+)
+def test_no_option_names_a_file_of_the_server(server: Any, place: str) -> None:
+    said = {"input": "la", "voice": "kerstin", "model": "beep", "options": {"vocoder": place}}
+    answer = server.client.post("/v1/audio/speech", json=said)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "vocoder")
+    for name in ("none", "griffin_lim"):
+        said["options"] = {"vocoder": name}
+        assert server.client.post("/v1/audio/speech", json=said).status_code == 200
+
+
+def test_texts_that_can_name_a_file_say_so() -> None:
+    """A new option that takes any text has to be thought of: is it a place?"""
+    harmless = {"scale", "speaker", "language", "prompt", "hotwords"}
+    for name in names():
+        system = find(name)
+        for verb in system.card.verbs:
+            for option, field in options_of(system, verb).model_fields.items():
+                if field.annotation is str and option not in harmless:
+                    assert isinstance(field.json_schema_extra, dict), (name, option)
+                    assert field.json_schema_extra.get("place"), (name, option)

@@ -93,6 +93,7 @@ class BeepOptions(Options):
     """How fast."""
 
     speed: Annotated[float, Field(ge=0.5, le=2, description="Of speech.", json_schema_extra={"unit": "times"})] = 1.0
+    vocoder: Annotated[str, Field(description="A file, even.", json_schema_extra={"place": True})] = "none"
 
 
 class Beep(Tiny):

@@ -48,7 +48,8 @@ class Sv2ttsOptions(Options):
         str,
         Field(
             description="what makes sound of the spectrogram: auto is the vocoder in the folder of the weights, "
-            "griffin_lim where there is none; or the weights of another"
+            "griffin_lim where there is none; or the weights of another",
+            json_schema_extra={"place": True},
         ),
     ] = "auto"
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="of the dropout, and of the vocoder")] = 0

@@ -47,7 +47,11 @@ class Tacotron2Options(Options):
     """What a listener may change."""
 
     vocoder: Annotated[
-        str, Field(description="what makes sound of the spectrogram: griffin_lim, or the weights of another")
+        str,
+        Field(
+            description="what makes sound of the spectrogram: griffin_lim, or the weights of another",
+            json_schema_extra={"place": True},
+        ),
     ] = "griffin_lim"
     speed: Annotated[
         float,
