@@ -58,7 +58,7 @@ def owner(model: Path, name: str | None = None) -> Any:
     """
     from mynah.cli.choice import full
     from mynah.core.recipe import Shares
-    from mynah.core.registry import find, names
+    from mynah.core.registry import find, those
 
     if not model.is_file():
         raise FileNotFoundError(2, "No such file", str(model))
@@ -67,7 +67,7 @@ def owner(model: Path, name: str | None = None) -> Any:
         if not issubclass(system, Shares):
             raise BadOption(f"{full(name)} hands on no models")
         return system
-    sharing = {each: system for each in names() if issubclass(system := find(each), Shares)}
+    sharing: dict[str, Any] = those(Shares, "share")
     owners = [each for each, system in sharing.items() if system.owns(model)]
     if len(owners) != 1:
         said = f"may belong to {' or '.join(owners)}" if owners else f"is no model of {' or '.join(sharing)}"

@@ -70,9 +70,17 @@ def find(name: str) -> type[System[Any]]:
     return system
 
 
-def those(protocol: type) -> dict[str, type[System[Any]]]:
-    """Every system that does more than its verb, such as `Adopts`; imports all of them."""
-    found = {name: find(name) for name in names()}
+def those(protocol: type, module: str = "") -> dict[str, type[System[Any]]]:
+    """Every system that does more than its verb, such as `Adopts`.
+
+    Args:
+        protocol: What they do.
+        module: Which of their modules does it. Only systems whose folder has it are imported, and plugins; by default
+            all are.
+    """
+    plugins = _plugins()
+    asked = [name for name in names() if not module or name in plugins or (_ROOT / name / f"{module}.py").is_file()]
+    found = {name: find(name) for name in asked}
     return {name: system for name, system in found.items() if issubclass(system, protocol)}
 
 

@@ -64,7 +64,7 @@ def adopt(
     with tempfile.TemporaryDirectory(prefix=".making-", dir=store.shelf()) as desk:
         try:
             files = outlined(gathered(source, Path(desk), progress))
-            takers = {system: each for system, each in those(Adopts).items() if each.recognises(files)}  # type: ignore[attr-defined]
+            takers = {system: each for system, each in those(Adopts, "adopting").items() if each.recognises(files)}  # type: ignore[attr-defined]
             if len(takers) != 1:
                 held = ", ".join(path.name for path in list(files)[:6])
                 what = f"voices of {' and '.join(takers)}: give one file" if takers else "no voice of a kind known here"

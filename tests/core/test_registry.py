@@ -6,8 +6,9 @@ import pytest
 
 from mynah.core import registry
 from mynah.core.errors import UnknownSystem
+from mynah.core.recipe import Shares
 from mynah.core.system import System
-from mynah.core.verbs import VERBS
+from mynah.core.verbs import VERBS, Adopts
 
 
 def test_every_name_is_a_verb_and_a_file() -> None:
@@ -37,3 +38,10 @@ def test_a_plugin_is_found_like_our_own(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == "mynah.systems" else [])
     assert "convert/theirs" in registry.names()
     assert issubclass(registry.find("convert/theirs"), System)
+
+
+@pytest.mark.parametrize(("protocol", "module"), [(Adopts, "adopting"), (Shares, "share")])
+def test_who_takes_in_and_hands_on_is_found_without_importing_all(protocol: type, module: str) -> None:
+    found = registry.those(protocol, module)
+    assert "convert/rvc" in found
+    assert found == registry.those(protocol)

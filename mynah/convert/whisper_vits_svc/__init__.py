@@ -12,22 +12,19 @@ this house instead of 600 M parameters of Whisper and HuBERT.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from mynah.audio.files import probe, stream
-from mynah.audio.mixing import as_one
 from mynah.catalog.weights import locate
-from mynah.convert.whisper_vits_svc import adopting
-from mynah.convert.whisper_vits_svc import share as models
+from mynah.convert.whisper_vits_svc import adopting, share
 from mynah.convert.whisper_vits_svc.casting import Casting, model_in
 from mynah.convert.whisper_vits_svc.hear import Ears, OwnEars, PublishedEars
 from mynah.convert.whisper_vits_svc.net import Singer
@@ -35,20 +32,19 @@ from mynah.convert.whisper_vits_svc.rendering import FRAMES_PER_SECOND, singing
 from mynah.convert.whisper_vits_svc.sizes import DecoderConfig, NetConfig
 from mynah.core.errors import BadOption
 from mynah.core.recipe import Recipe
-from mynah.core.system import Card, System
-from mynah.core.types import Audio, Contour, Voice
-from mynah.core.verbs import Files, Options
+from mynah.core.system import Card
+from mynah.core.types import Contour, Voice
+from mynah.core.verbs import Options
 from mynah.features.content import HOP, RATE, ContentConfig, ContentStudent
 from mynah.features.grid import contour_at, glided
 from mynah.features.loudness import SOUNDING_SECONDS, sounding
 from mynah.features.melody import moved_by
-from mynah.features.pitch import LIVE_WAIT_SECONDS, contour_of, tracked
+from mynah.features.pitch import LIVE_WAIT_SECONDS, tracked
 from mynah.features.retrieval import drawn
+from mynah.features.singing import Giving, Seed, SharedSinger, Silence, Spread, Taking, Transpose
 from mynah.features.speaker import SpeakerConfig, VoiceEncoder
 from mynah.nets.normed import folded
 from mynah.nets.streams import (
-    LIVE,
-    SONG,
     Beside,
     Chain,
     Each,
@@ -61,8 +57,6 @@ from mynah.nets.streams import (
     flat,
     lag,
     paired,
-    through,
-    whole,
 )
 
 LOW_HZ, HIGH_HZ = 30.0, 2000.0  # neither a throat nor the comb of harmonics has anything to say beyond
@@ -87,20 +81,10 @@ class Config:
     voice: SpeakerConfig = field(default_factory=SpeakerConfig)
 
 
-def _unit(name: str) -> dict[str, str]:
-    return {"unit": name}
-
-
 class WhisperVitsSvcOptions(Options):
     """What a listener may change."""
 
-    transpose: Annotated[
-        Literal["auto"] | Annotated[float, Field(ge=-36, le=36)],
-        Field(
-            description="move the melody by this much; auto moves it by octaves into the target's own range",
-            json_schema_extra=_unit("semitones"),
-        ),
-    ] = "auto"
+    transpose: Transpose = "auto"
     retrieval: Annotated[
         float, Field(ge=0, le=1, description="pull the words toward how the target's own clips said such sounds")
     ] = 0.0
@@ -113,25 +97,17 @@ class WhisperVitsSvcOptions(Options):
         Literal["heard", "everywhere"],
         Field(description="where there is no pitch: heard leaves it so, everywhere glides to the next note"),
     ] = "heard"
-    spread: Annotated[
-        float, Field(ge=0, le=1, description="how far the sound may stray from what is most to be expected")
-    ] = 1.0
-    silence_db: Annotated[
-        float,
-        Field(
-            ge=-120,
-            le=-20,
-            description="mute where the source is quieter than this, because models fill silence with noise",
-            json_schema_extra=_unit("dB"),
-        ),
-    ] = -60.0
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="of all that is random")] = 0
+    spread: Spread = 1.0
+    silence_db: Silence = -60.0
+    seed: Seed = 0
 
 
-class WhisperVitsSvc(System[Config]):
+class WhisperVitsSvc(SharedSinger[Config, WhisperVitsSvcOptions]):
     """Converts a recording to any voice of which a few seconds are known."""
 
     card = Card(verbs=("convert",), paper="https://arxiv.org/abs/2106.06103", origin="upstream weights")
+    taking: ClassVar[Taking] = adopting
+    giving: ClassVar[Giving] = share
 
     def __init__(self, config: Config, ears: Ears | None = None, *, device: str = "cpu") -> None:
         super().__init__(config)
@@ -194,90 +170,18 @@ class WhisperVitsSvc(System[Config]):
         system.singer.to(device)
         return system
 
-    @classmethod
-    def recognises(cls, files: Files) -> bool:
-        """Whether one of the files is a model of so-vits-svc 5.0, or there is a vector of a voice and no model."""
-        return adopting.recognises(files)
-
-    @classmethod
-    def adopt(cls, files: Files, into: Path) -> Voice:
-        """The voice that lies in the files: its vector, with its model and its indexes where they came along.
-
-        Raises:
-            BadCheckpoint: Damaged, hostile, of an unknown layout, or several.
-        """
-        return adopting.adopt(files, into)
-
-    @torch.inference_mode()
-    def convert(
-        self,
-        source: Audio,
-        voice: Voice,
-        options: WhisperVitsSvcOptions | None = None,
-        *,
-        melody: Contour | None = None,
-    ) -> Audio:
-        """Sing `source` with `voice`.
-
-        Args:
-            source: Any rate; several channels are averaged.
-            voice: With clips, or with a vector of the encoder that the model knows voices by; or one that was imported.
-            options: Knobs.
-            melody: Pitch of the source, where a hand has corrected it; tracked when not given.
-
-        Returns:
-            One channel, at the rate and with the number of samples of the source.
-
-        Raises:
-            BadAudio: The recording is empty or holds something that is not a number.
-            BadVoice: The voice has nothing that it could be known by.
-            BadOption: It brings no model, and the system was loaded without one.
-        """
-        melody = melody or contour_of([as_one(source)])
-        return whole(self._sung(voice, options, source.rate, SONG, melody), source)
-
-    @torch.inference_mode()
-    def convert_file(
-        self,
-        source: Path,
-        voice: Voice,
-        options: WhisperVitsSvcOptions | None,
-        out: Path,
-        *,
-        rate: int | None = None,
-        bits: int | None = None,
-        melody: Contour | None = None,
-        progress: Callable[[float], None] = lambda fraction: None,
-    ) -> Contour:
-        """As `convert`, from file to file with flat memory: hours are no harder than seconds.
-
-        Args:
-            rate: Of the result in Hz; by default that of the source, but at least the model's.
-            bits: Of the result, where its format leaves a choice.
-            progress: Told the fraction that is done.
-
-        Returns:
-            The melody that was sung from, before it was transposed.
-        """
-        info = probe(source)
-        rate = rate or max(info.rate, self.casting.of(voice).singer.config.decoder.rate)
-        melody = melody or contour_of(stream(source, mono=True))
-        sung = self._sung(voice, options, info.rate, SONG, melody, rate)
-        through(sung, stream(source, mono=True), out, rate, seconds=info.seconds, bits=bits, progress=progress)
-        return melody
-
     def stream(self, voice: Voice, options: WhisperVitsSvcOptions | None = None, *, rate: int) -> Sung:
         """Sing while the sound still comes in; see `mynah.core.verbs.Streams`.
 
-        Octaves of the melody are judged by 0.8 s of it. What would clip is left as it is.
-
         Raises:
-            BadOption: `transpose` is to be found out, for which the whole song would have to be heard first, or
-                `voicing` needs the next note; else as for `convert`, as are the other errors.
+            BadOption: `voicing` needs the next note; else as for any singer.
         """
         if options is not None and options.voicing == "everywhere":
             raise BadOption("voicing: everywhere glides to the next note, for which a stream cannot wait: take heard")
-        return self._sung(voice, options, rate, LIVE, None)
+        return super().stream(voice, options, rate=rate)
+
+    def _rate(self, voice: Voice) -> int:
+        return self.casting.of(voice).singer.config.decoder.rate
 
     def _sung(
         self,
@@ -288,7 +192,6 @@ class WhisperVitsSvc(System[Config]):
         melody: Contour | None,
         out_rate: int | None = None,
     ) -> Sung:
-        """All the way from the source to the result; without a melody it is heard on the way."""
         options = options or WhisperVitsSvcOptions()
         cast = self.casting.of(voice)
         singer, ears = cast.singer, cast.ears
@@ -382,26 +285,6 @@ class WhisperVitsSvc(System[Config]):
 
         cast = self.casting.of(replace(voice, weights=None, parts=()))
         return AdaptRecipe(voice, cast.vector, deepcopy(self.singer), ears_of(cast.ears, "own"), lora=lora)
-
-    @classmethod
-    def layouts(cls) -> Mapping[str, str]:
-        """The suffixes of a model, by layout."""
-        return models.LAYOUTS
-
-    @classmethod
-    def owns(cls, model: Path) -> bool:
-        """Whether a file is a model of this system, in any layout that it can be loaded from."""
-        return models.owns(model)
-
-    @classmethod
-    def export(cls, model: Path, out: Path) -> Path:
-        """See `mynah.convert.whisper_vits_svc.share.export`."""
-        return models.export(model, out)
-
-    @classmethod
-    def merge(cls, first: Path, second: Path, out: Path, share: float) -> Path:
-        """See `mynah.convert.whisper_vits_svc.share.merge`."""
-        return models.merge(first, second, out, share)
 
     def _drawing(self, voice: Voice, options: WhisperVitsSvcOptions) -> Callable[[Tensor], Tensor]:
         """What draws each of both features `[size, frame]` toward the target's own."""
