@@ -27,6 +27,7 @@ KINDS = {
     "speak": "speech",
     "transcribe": "transcription",
     "translate": "translation",
+    "vocode": "vocoding",
 }
 """What a job is called that does a verb."""
 
@@ -294,6 +295,19 @@ def _transcription(desk: Desk) -> dict[str, Any]:
     return {"transcript": asdict(transcript)}
 
 
+def _vocoding(desk: Desk) -> dict[str, Any]:
+    from mynah.audio.files import read, write
+    from mynah.vocode import loaded
+
+    progress = desk.step("load")
+    engine = loaded(desk.request["system"], desk.device, desk.request["weights"])
+    progress(1.0)
+    desk.tell("vocode", 0.0)
+    audio = engine.vocode(read(desk.source), _options(desk.request))
+    write(audio, desk.out("vocoded"))
+    return {"order": ["vocoded"], "seconds": audio.seconds}
+
+
 def _options(request: dict[str, Any]) -> Any:
     from mynah.core.registry import find
     from mynah.core.verbs import options_of
@@ -316,4 +330,5 @@ _KINDS: dict[str, Callable[[Desk], dict[str, Any]]] = {
     "speech": _speech,
     "transcription": _transcription,
     "translation": _transcription,
+    "vocoding": _vocoding,
 }

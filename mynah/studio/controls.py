@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any, get_origin
 
@@ -97,4 +98,4 @@ def _title(name: str) -> str:
         >>> _title("high_pass_hz"), _title("key")
         ('High pass', 'Key')
     """
-    return name.removesuffix("_hz").removesuffix("_db").replace("_", " ").capitalize()
+    return re.sub("_(hz|db|seconds)$", "", name).replace("_", " ").capitalize()

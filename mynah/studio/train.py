@@ -174,8 +174,8 @@ class TrainTab:
 
 def _plot(said: Words, label: str, unit: str, id: str) -> gr.LinePlot:
     return gr.LinePlot(
-        x="step", y="value", color="name", x_title=said("step"), y_title=unit, label=label, height=280, visible=False,
-        min_width=320, elem_id=id,
+        x="step", y="value", color="name", x_title=said("step"), y_title=unit, color_title=" ", label=label,
+        height=330, visible=False, min_width=320, elem_id=id,
     )  # fmt: skip
 
 

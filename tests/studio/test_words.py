@@ -40,7 +40,7 @@ def test_all_that_the_page_says_is_in_the_catalogue() -> None:
 
 def test_so_are_the_options_of_a_cover_and_of_the_house() -> None:
     own = [(CoverOptions, ())]
-    own += [(options_of(find(default(verb)), verb), ()) for verb in ("separate", "convert")]
+    own += [(options_of(find(default(verb)), verb), ()) for verb in KINDS]
     for options, _ in own:
         for name, schema in options.model_json_schema()["properties"].items():
             assert {_title(name), schema["description"]} <= catalogue().keys()
