@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
 from torch import Tensor
 
-from mynah.catalog.checkpoint import load_foreign, load_strict, require_fit
+from mynah.catalog.checkpoint import filled, load_foreign, load_strict
 from mynah.core.errors import BadCheckpoint
 from mynah.features.ge2e import GE2E, SIZE
 from mynah.speak.sv2tts.net import Config, Synthesizer
@@ -77,11 +76,7 @@ def synthesizer_of(path: Path) -> Synthesizer:
         what = "an encoder" if "lstm.weight_ih_l0" in state else "a vocoder" if "rnn2.weight_hh_l0" in state else ""
         _refuse(path, f"is {what} of SV2TTS and no synthesizer" if what else "holds no synthesizer of SV2TTS")
     config = config_of(state, path)
-    with torch.device("meta"):
-        empty = Synthesizer(config)
-    require_fit(empty, state, str(path))
-    net = Synthesizer(config)
-    load_strict(net, state, str(path))
+    net = filled(lambda: Synthesizer(config), state, str(path))
     if not 1 <= int(net.decoder.r) <= 20:
         _refuse(path, f"says {int(net.decoder.r)} frames in a step; a decoder of SV2TTS can say 1 to 20")
     return net.eval().requires_grad_(False)

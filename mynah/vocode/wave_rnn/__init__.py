@@ -17,7 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from mynah.catalog.checkpoint import load_strict
+from mynah.catalog.checkpoint import filled
 from mynah.core.errors import BadOption
 from mynah.core.recipe import Recipe
 from mynah.core.system import Card, System
@@ -54,9 +54,9 @@ class WaveRnn(System[Config]):
 
     card = Card(verbs=("vocode",), paper="https://arxiv.org/abs/1802.08435", origin="upstream weights")
 
-    def __init__(self, config: Config) -> None:
-        super().__init__(config)
-        self.net = WaveRnnNet(config).eval().requires_grad_(False)
+    def __init__(self, net: WaveRnnNet) -> None:
+        super().__init__(net.config)
+        self.net = net.eval().requires_grad_(False)
 
     @property
     def format(self) -> MelFormat:
@@ -68,7 +68,7 @@ class WaveRnn(System[Config]):
         format = MelFormat(2000, 64, 16, 64, 8, 0.0, None, centred=True, preemphasis=0.9)
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return cls(Config(format, (4, 4), 16, units=8, hidden=8, channels=8, aside=8, blocks=1))
+            return cls(WaveRnnNet(Config(format, (4, 4), 16, units=8, hidden=8, channels=8, aside=8, blocks=1)))
 
     @classmethod
     def load(cls, weights: str = "default", *, device: str = "cpu") -> Self:
@@ -89,10 +89,7 @@ class WaveRnn(System[Config]):
                 f"no weights {weights!r}: name a file or folder, such as vocoder.pt of huggingface.co/CorentinJ/SV2TTS"
             )
         config, state = published.read(place)
-        system = cls(config)
-        load_strict(system.net, state, weights)
-        system.net.to(device)
-        return system
+        return cls(filled(lambda: WaveRnnNet(config), state, weights).to(device))
 
     @classmethod
     def recognises(cls, place: Path) -> bool:
