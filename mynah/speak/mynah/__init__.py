@@ -81,7 +81,7 @@ class MynahSpeechOptions(Options):
     ] = 0.35
     retrieval: Annotated[
         float, Field(ge=0, le=1, description="pull the words toward how the target itself said such sounds")
-    ] = 0.3
+    ] = 0.0
     breath_db: Annotated[
         float,
         Field(

@@ -36,6 +36,7 @@ class SpeechRecipe(Recipe):
 
     name = "speech"
     ema = 0.999
+    patience = 5
 
     def __init__(
         self,
@@ -43,7 +44,7 @@ class SpeechRecipe(Recipe):
         aligner: Aligner,
         *,
         config: AcousticConfig | None = None,
-        steps: int = 8000,
+        steps: int = 3000,
         clips: int = 16,
         seed: int = 23,
     ) -> None:
@@ -164,6 +165,7 @@ class SpeechRecipe(Recipe):
         return found
 
     def export(self, folder: str) -> list[str]:
+        self.acoustic.eval()  # paces are those of a net that forgets nothing
         state = {key: value.detach().cpu() for key, value in self.acoustic.state_dict().items()}
         readings = self.readings
         names = [*readings.readers, ""]
