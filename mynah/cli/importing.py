@@ -56,7 +56,9 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     screen.give({"name": voice.name, "system": voice.system, "bank": rows, "path": place})
     with_index = f", with an index of {rows} frames" if rows else ""
     screen.show(f"{voice.name}: a voice of {voice.system or 'any system'}{with_index}, kept in {place}")
-    if voice.range_hz[0] == 0:
+    speaks = voice.system.startswith("speak/")
+    if voice.range_hz[0] == 0 and not speaks:
         screen.note("its range is unknown: say --range LOW HIGH to have melodies moved into it, or --transpose by hand")
-    screen.note(f"now try: mynah convert song.wav --voice {shlex.quote(voice.name)}")
+    first = 'speak "Good morning."' if speaks else "convert song.wav"
+    screen.note(f"now try: mynah {first} --voice {shlex.quote(voice.name)}")
     return 0

@@ -24,7 +24,7 @@ LATER = PAD + MARKS + _VOWELS + _CONSONANTS + _OTHERS + _LATER
 """Of May 2021 and after, 135."""
 EARLIER = "".join(sorted(PAD + MARKS + _VOWELS + _CONSONANTS + _OTHERS))
 """Until then, 127, sorted."""
-PAUSES = PAD + MARKS
+PAUSES = (PAD + MARKS).replace("-", "")
 
 
 @dataclass(frozen=True)

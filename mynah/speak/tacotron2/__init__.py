@@ -31,7 +31,7 @@ from mynah.nets.brought import Brought
 from mynah.speak.tacotron2 import adopting, published
 from mynah.speak.tacotron2.net import Config, Net
 from mynah.speak.tacotron2.published import FORMAT
-from mynah.speak.tacotron2.symbols import numbers_of
+from mynah.speak.tacotron2.symbols import numbers_of, tied
 from mynah.text.sentences import sentences
 from mynah.vocode import vocoder
 
@@ -191,7 +191,7 @@ class Tacotron2(System[Config | None]):
         """As `speak`, sentence by sentence, each with the pause after it."""
         options = options or Tacotron2Options()
         net, sounding = self._net(voice), vocoder(options.vocoder, FORMAT, device=self.device)
-        said = [(sentence, numbers_of(sentence)) for sentence in sentences(text, LONGEST)]
+        said = [(sentence, numbers_of(sentence)) for sentence in sentences(tied(text), LONGEST)]
         said = [(sentence, numbers) for sentence, numbers in said if numbers]
         if not said:
             raise BadText(

@@ -7,6 +7,7 @@ import re
 from mynah.text.keithito import english
 
 PAD = "_"
+TIE = "+"
 MARKS = "-!'(),.:;? "
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
@@ -18,6 +19,17 @@ _CONSONANTS = (
 ARPABET = sorted([*_CONSONANTS, *(vowel + stress for vowel in _VOWELS for stress in ("", "0", "1", "2"))])
 SYMBOLS = [PAD, *MARKS, *LETTERS, *(f"@{sound}" for sound in ARPABET)]
 _NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS) if symbol != PAD}
+
+
+def tied(text: str) -> str:
+    """A text whose sounds between braces hang together, so that no sentence ends among them.
+
+    Example:
+
+        >>> tied("Say {HH AH0 L OW1} now")
+        'Say {HH+AH0+L+OW1} now'
+    """
+    return re.sub(r"\{[^{}]+\}", lambda found: TIE.join(found[0].split()), text)
 
 
 def numbers_of(text: str) -> list[int]:
@@ -38,5 +50,7 @@ def numbers_of(text: str) -> list[int]:
     """
     told: list[str] = []
     for place, part in enumerate(re.split(r"\{([^{}]+)\}", text)):
-        told += [f"@{sound}" for sound in part.split()] if place % 2 else english(part) if part else ""
+        told += (
+            [f"@{sound}" for sound in part.replace(TIE, " ").split()] if place % 2 else english(part) if part else ""
+        )
     return [_NUMBERS[symbol] for symbol in told if symbol in _NUMBERS]

@@ -14,8 +14,10 @@ from torch import Tensor
 from mynah.catalog.checkpoint import outline
 from mynah.core.errors import BadCheckpoint, BadOption, BadText, BadVoice
 from mynah.core.types import Audio, Voice
-from mynah.speak.tacotron2 import RanOn, Tacotron2, Tacotron2Options
+from mynah.speak.tacotron2 import LONGEST, RanOn, Tacotron2, Tacotron2Options
 from mynah.speak.tacotron2.published import FORMAT
+from mynah.speak.tacotron2.symbols import SYMBOLS, numbers_of, tied
+from mynah.text.sentences import sentences
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,13 @@ def test_nothing_to_say_is_refused_before_the_first_sentence(tiny: Tacotron2, te
 )
 def test_texts_of_all_kinds_are_said(tiny: Tacotron2, text: str) -> None:
     assert said(tiny, text).samples.isfinite().all()
+
+
+def test_sounds_between_braces_are_not_torn_apart() -> None:
+    sounds = "HH AH0 L OW1 " * 12
+    parts = sentences(tied(f"{'word ' * 20}{{{sounds}}} {'word ' * 20}"), LONGEST)
+    assert len(parts) > 1
+    assert sum(numbers_of(part).count(SYMBOLS.index("@OW1")) for part in parts) == 12
 
 
 def test_a_very_long_text_begins_at_once(tiny: Tacotron2) -> None:
