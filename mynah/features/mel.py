@@ -138,6 +138,7 @@ class MelFormat:
         scale: What strengths are in.
         preemphasis: Share of the sample before that is taken off every sample.
         epsilon: Added to the power before its root is taken.
+        root: Whether the window is the root of Hann's, scaled so that windows twice over add up to one (LWS).
         means: Of each band; empty for none. Values are told from there, in units of `deviations`.
         deviations: Of each band.
 
@@ -161,6 +162,7 @@ class MelFormat:
     scale: Scale = LN
     preemphasis: float = 0.0
     epsilon: float = 1e-9
+    root: bool = False
     means: tuple[float, ...] = ()
     deviations: tuple[float, ...] = ()
 
@@ -185,7 +187,7 @@ class MelFormat:
             wave = torch.cat([wave[..., :1], wave[..., 1:] - self.preemphasis * wave[..., :-1]], -1)
         after = self.before if self.centred else self.n_fft - self.hop - self.before
         padded = F.pad(wave[:, None], (self.before, after), mode=self.edges)[:, 0]
-        window = torch.hann_window(self.win, dtype=wave.dtype, device=wave.device)
+        window = self.window().to(wave)
         filters = self.filters().to(wave)
         frames = (padded.shape[-1] - self.n_fft) // self.hop + 1
         pieces = []
@@ -212,6 +214,13 @@ class MelFormat:
             mel = mel * deviations + means
         return self.scale.magnitudes(mel)
 
+    def window(self) -> Tensor:
+        """Under which a frame is heard, `[win]`."""
+        if not self.root:
+            return torch.hann_window(self.win)
+        middle = (torch.arange(self.win) + 0.5) / self.win
+        return torch.sin(math.pi * middle) * math.sqrt(2 * self.hop / self.win)
+
     def filters(self) -> Tensor:
         """Of the bands, `[band, n_fft // 2 + 1]`."""
         return _filters(self.rate, self.n_fft, self.bands, self.low_hz, self.high_hz)
@@ -227,7 +236,7 @@ class MelFormat:
             'rate 22050 and 16000, hop 256 and 200'
         """
         here, there = (replace(each, high_hz=each.high_hz or each.rate / 2) for each in (self, other))
-        names = ("rate", "n_fft", "hop", "win", "bands", "low_hz", "high_hz", "preemphasis")
+        names = ("rate", "n_fft", "hop", "win", "bands", "low_hz", "high_hz", "preemphasis", "root")
         pairs = [(name, getattr(here, name), getattr(there, name)) for name in names]
         return ", ".join(f"{name} {ours:g} and {theirs:g}" for name, ours, theirs in pairs if ours != theirs)
 

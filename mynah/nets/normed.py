@@ -35,7 +35,8 @@ class _Normed(nn.Module):
 
     def plain(self) -> nn.Module:
         """A layer without weight norm that does the same."""
-        [kind] = [base for base in type(self).__mro__ if base in (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d)]
+        kinds = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)
+        [kind] = [base for base in type(self).__mro__ if base in kinds]
         settings: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
@@ -79,6 +80,21 @@ class ConvTranspose1d(_Normed, nn.ConvTranspose1d):
         padding = self.padding
         assert not isinstance(padding, str)
         return F.conv_transpose1d(
+            x, self.kernel(), self.bias, self.stride, padding, self.output_padding, self.groups, self.dilation
+        )
+
+
+class ConvTranspose2d(_Normed, nn.ConvTranspose2d):
+    """`torch.nn.ConvTranspose2d` with weight norm, whose lengths go by channels that come in."""
+
+    def __init__(self, *arguments: Any, dim: int = 0, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._split(dim)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        padding = self.padding
+        assert not isinstance(padding, str)
+        return F.conv_transpose2d(
             x, self.kernel(), self.bias, self.stride, padding, self.output_padding, self.groups, self.dilation
         )
 

@@ -109,7 +109,7 @@ def phased(strengths: Tensor, format: MelFormat, rounds: int, seed: int) -> Tens
     turns = torch.rand(strengths.shape, generator=dice).to(strengths.device) * math.tau
     guess, last = torch.polar(torch.ones_like(strengths), turns), torch.zeros((), device=strengths.device)
     room = format.n_fft - format.win
-    window = F.pad(torch.hann_window(format.win), (room // 2, room - room // 2)).to(strengths.device)
+    window = F.pad(format.window(), (room // 2, room - room // 2)).to(strengths.device)
     covered = _added(window.square().expand(1, frames, -1), format.hop).clamp(min=1e-3)
 
     def sound() -> Tensor:

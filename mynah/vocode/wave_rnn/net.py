@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mynah.features.mel import MelFormat, Scale
-from mynah.vocode.wave_rnn.heads import Head, Mol, Raw
+from mynah.nets.heads import Head, Mol, Raw
 
 VOICE_CLONING = MelFormat(
     16_000, 800, 200, 800, 80, 55.0, 7600.0, centred=True, edges="constant",

@@ -81,21 +81,53 @@ class Mol:
 
     Args:
         count: Of distributions.
+        narrowest: Logarithm of the least width.
+        rounded: Whether samples are rounded down to the grid.
     """
 
     top = 2**16 - 1
 
-    def __init__(self, count: int = 10) -> None:
+    def __init__(self, count: int = 10, *, narrowest: float = logistics.NARROWEST, rounded: bool = True) -> None:
         self.size, self.numbers = 3 * count, count + 1
+        self.narrowest, self.rounded = narrowest, rounded
 
     def written(self, sound: Tensor) -> Tensor:
-        return 2 * ((sound + 1) / 2 * self.top).floor() / self.top - 1
+        return 2 * ((sound + 1) / 2 * self.top).floor() / self.top - 1 if self.rounded else sound
 
     def read(self, samples: Tensor) -> Tensor:
         return samples
 
     def surprise(self, said: Tensor, samples: Tensor) -> Tensor:
-        return logistics.surprise(said, samples)
+        return logistics.surprise(said, samples, narrowest=self.narrowest)
 
     def drawn(self, said: Tensor, luck: Tensor) -> Tensor:
         return logistics.drawn(said, luck[:, 1:], luck[:, 0])
+
+
+class Normal:
+    """One normal distribution, as ClariNet has it (Ping et al., arXiv 1807.07281).
+
+    Args:
+        narrowest: Logarithm of the least deviation, in training.
+    """
+
+    size, numbers = 2, 1
+
+    def __init__(self, narrowest: float = -16.0) -> None:
+        self.narrowest = narrowest
+
+    def written(self, sound: Tensor) -> Tensor:
+        return sound
+
+    def read(self, samples: Tensor) -> Tensor:
+        return samples
+
+    def surprise(self, said: Tensor, samples: Tensor) -> Tensor:
+        mean, width = said.unbind(-1)
+        width = width.clamp(min=self.narrowest)
+        return 0.5 * ((samples - mean) * torch.exp(-width)).square() + width + 0.5 * math.log(2 * math.pi)
+
+    def drawn(self, said: Tensor, luck: Tensor) -> Tensor:
+        mean, width = said.unbind(-1)
+        luck = luck[:, 0].clamp(logistics.SURE, 1 - logistics.SURE)
+        return (mean + width.exp() * torch.special.ndtri(luck)).clamp(-1, 1)
