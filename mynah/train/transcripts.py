@@ -26,16 +26,17 @@ TRIM_DB, TRIM_SIZE, TRIM_HOP = 60.0, 2048, 512  # as librosa trims
 POOLED = 3  # batches whose readings are sorted by length before they are drawn
 
 
-def read_aloud(folder: Path | str, *, skip: Sequence[str] = ()) -> list[Clip]:
+def read_aloud(folder: Path | str, *, skip: Sequence[str] = (), several: bool = False) -> list[Clip]:
     """The recordings of one speaker of which is known what is said.
 
     Args:
         folder: With a `metadata.csv` of rows `name|text` or `name|text|text in words` and the recordings somewhere
             below, as LJSpeech has it; or with a `manifest.csv` that has columns `path`, `text` and maybe `speaker`.
         skip: Patterns of recordings to leave out, relative to the folder.
+        several: Whether there may be more than one speaker.
 
     Raises:
-        BadData: No such folder, neither file, no text, or more than one speaker.
+        BadData: No such folder, neither file, no text, or more speakers than there may be.
     """
     folder = Path(folder)
     clips = list(_named(folder)) if (folder / "metadata.csv").exists() else scan(folder)
@@ -45,7 +46,7 @@ def read_aloud(folder: Path | str, *, skip: Sequence[str] = ()) -> list[Clip]:
             f"nobody knows what is said in {folder}: it needs a metadata.csv with rows name|text, or a manifest.csv "
             "with columns path and text"
         )
-    if len(speakers := sorted({clip.speaker for clip in clips})) > 1:
+    if len(speakers := sorted({clip.speaker for clip in clips})) > 1 and not several:
         raise BadData(
             f"{folder} holds {len(speakers)} speakers ({', '.join(speakers[:4])}), and one voice is learnt: leave the "
             "others out with --skip, or give a folder of one"
@@ -101,6 +102,7 @@ class Readings:
         hold_out: Patterns of readings that are only measured on. Without any, one in twenty is, at most 200.
         trim_db: What is so much weaker than the loudest at the beginning and the end is taken off.
         longest: Frames; longer readings are left out.
+        peak: Every recording is made so loud; None leaves them as they were prepared.
         progress: Told the fraction that is there.
 
     Attributes:
@@ -121,10 +123,11 @@ class Readings:
         hold_out: Sequence[str] = (),
         trim_db: float = TRIM_DB,
         longest: int = 1250,
+        peak: float | None = None,
         progress: Callable[[float], None] = lambda fraction: None,
     ) -> None:
-        self.format, self.trim_db = format, trim_db
-        told = hashlib.sha256(repr((format, trim_db)).encode()).hexdigest()[:12]
+        self.format, self.trim_db, self.peak = format, trim_db, peak
+        told = hashlib.sha256(repr((format, trim_db, peak)).encode()).hexdigest()[:12]
         self._name = f"mel-{told}.f32"
         self.training: list[Reading] = []
         self.held_out: list[Reading] = []
@@ -191,6 +194,8 @@ class Readings:
         if last - first <= self.format.n_fft:
             return first, 0
         if not path.exists():
+            if self.peak is not None:
+                wave = wave * (self.peak / wave.abs().max())
             with replacing(path) as half:
                 self.format(wave[None, first:last])[0].T.contiguous().numpy().astype("<f4").tofile(half)
         return first, path.stat().st_size // (4 * self.format.bands)

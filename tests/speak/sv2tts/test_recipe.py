@@ -18,13 +18,15 @@ from mynah.core.recipe import Recipe
 from mynah.core.types import Audio
 from mynah.features.ge2e import GE2E
 from mynah.speak.sv2tts import Sv2tts
-from mynah.speak.sv2tts.net import Config, Synthesizer
+from mynah.speak.sv2tts.net import FORMAT, Config, Synthesizer
 from mynah.speak.sv2tts.published import EPSILON
 from mynah.speak.sv2tts.recipe import course
 from mynah.speak.sv2tts.recipe.reading import SynthesizerRecipe
 from mynah.speak.sv2tts.recipe.speakers import EncoderRecipe
+from mynah.speak.sv2tts.text import numbers_of
 from mynah.train.data import Take, prepare, scan
 from mynah.train.run import train
+from mynah.train.transcripts import Readings, read_aloud
 
 SPEAKERS, EACH, SECONDS = 6, 11, 1.9
 EIGHTH = Config(letter=64, reading=32, attention=16, units=128, finish=64, kernels=3, highways=2, voice=256)
@@ -88,15 +90,21 @@ def readings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def learner(readings: Path, cache: Path, **settings: Any) -> SynthesizerRecipe:
-    takes = prepare(scan(readings), cache).takes
+    takes = prepare(read_aloud(readings, several=True), cache).takes
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return SynthesizerRecipe(takes, GE2E(epsilon=EPSILON), Synthesizer(EIGHTH), clips=4, **settings)
+        return SynthesizerRecipe(
+            Readings(takes, FORMAT, numbers_of, peak=0.9),
+            GE2E(epsilon=EPSILON),
+            Synthesizer(EIGHTH),
+            clips=4,
+            **settings,
+        )
 
 
 def test_the_synthesizer_learns_to_read(readings: Path, tmp_path: Path) -> None:
     recipe = learner(readings, tmp_path / "prepared", steps=50, rates=((1, 3e-3),))
-    batch = recipe.collate(recipe.training)
+    batch = recipe.collate(recipe.readings.training)
 
     def wrong() -> float:
         with torch.no_grad():
@@ -113,13 +121,14 @@ def test_a_batch_ends_where_its_recordings_end(readings: Path, tmp_path: Path) -
     assert batch["mel"].shape[-1] % 2 == 0
     assert (batch["mel"].shape[-1] > batch["frames"]).all()
     assert (batch["mel"][0, :, batch["frames"][0] :] == -4).all()
-    assert batch["letters"][:, -1].eq(1).all()  # all texts are as long
+    assert batch["symbols"][:, -1].eq(1).all()  # all texts are as long
     assert [recipe.learning_rate("net", step) for step in (0, 1, 2, 15, 16, 63)] == [1e-3, 1e-3, 5e-4, 1e-4, 3e-5, 1e-5]
 
 
-def test_recordings_without_texts_or_of_one_speaker_teach_nothing(crowd: list[Take]) -> None:
-    with pytest.raises(BadData, match="manifest"):
-        SynthesizerRecipe(crowd, GE2E(), Synthesizer(EIGHTH))
+def test_recordings_without_texts_or_of_one_speaker_teach_nothing(crowd: list[Take], tmp_path: Path) -> None:
+    speakers = crowd[0].clip.path.parent.parent
+    with pytest.raises(BadData, match="what is said"):
+        course(speakers, tmp_path, start="")["synthesizer"]()
     with pytest.raises(BadData, match="tell speakers apart"):
         EncoderRecipe(crowd[:EACH], GE2E())
 

@@ -12,11 +12,13 @@ from mynah.core.recipe import Recipe
 from mynah.features import ge2e
 from mynah.features.ge2e import GE2E
 from mynah.speak.sv2tts import published
-from mynah.speak.sv2tts.net import Config, Synthesizer
-from mynah.speak.sv2tts.recipe import speakers
+from mynah.speak.sv2tts.net import FORMAT, Config, Synthesizer
+from mynah.speak.sv2tts.recipe import reading, speakers
 from mynah.speak.sv2tts.recipe.reading import SynthesizerRecipe
 from mynah.speak.sv2tts.recipe.speakers import EncoderRecipe
+from mynah.speak.sv2tts.text import numbers_of
 from mynah.train.data import prepare, scan
+from mynah.train.transcripts import Readings, read_aloud
 
 SEED = 1
 
@@ -45,15 +47,19 @@ def course(
         return EncoderRecipe(takes, net, seed=SEED)
 
     def synthesizer() -> Recipe:
+        clips = read_aloud(data, several=True)
         trained = folder / speakers.FILE
         known = trained if trained.exists() else encoder_at
         hears = published.encoder_of(known) if known else ge2e.load()
         hears.epsilon = published.EPSILON
-        takes = prepare([clip for clip in scan(data) if clip.text], folder / "prepared").takes
+        takes = prepare(clips, folder / "prepared").takes
+        readings = Readings(
+            takes, FORMAT, numbers_of, root=data, hold_out=hold_out, longest=reading.LONGEST, peak=reading.PEAK
+        )
         with torch.random.fork_rng():
             torch.manual_seed(SEED)
             net = published.synthesizer_of(synthesizer_at) if synthesizer_at else Synthesizer(config or Config())
-        return SynthesizerRecipe(takes, hears, net, root=data, hold_out=hold_out, seed=SEED)
+        return SynthesizerRecipe(readings, hears, net, seed=SEED)
 
     return {EncoderRecipe.name: encoder, SynthesizerRecipe.name: synthesizer}
 
