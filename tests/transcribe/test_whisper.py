@@ -14,6 +14,7 @@ import torch
 from mynah.core.errors import BadAudio, BadCheckpoint, BadOption, Offline
 from mynah.core.types import Audio
 from mynah.transcribe.whisper import CannotTranslate, Whisper, WhisperOptions
+from mynah.transcribe.whisper.beams import searched
 from mynah.transcribe.whisper.decode import Rules, language, lines
 from mynah.transcribe.whisper.longform import Guards, Listener
 from mynah.transcribe.whisper.tokens import Tokens, small_vocabulary
@@ -159,6 +160,79 @@ def test_windows_heard_together_say_what_they_say_alone(ours: Whisper, song: Aud
     assert pieces[0][0] == 0 and pieces[-1][1] == 4000
     assert all(left[1] == right[0] for left, right in pairwise(pieces))
     assert all(20 * 50 <= end - begin <= 1500 for begin, end in pieces[:-1])
+
+
+@pytest.mark.parametrize(
+    ("lean", "scale", "width", "patience", "numbers", "log_probability"),
+    [
+        (0.0, 0.12, 3, 1.0, [373, 245, 1303, 1303], -3.7932423),
+        (0.0, 0.12, 5, 2.0, [373, 245, 1303, 1303], -3.8961510),
+        (4.0, 0.12, 3, 1.0, [373], -2.7255998),
+        (4.0, 0.12, 5, 2.0, [401, 12, 747, 747], -3.4367065),
+        (7.0, 0.50, 3, 1.0, [373, 245, 1303, 1303], -1.2567079),
+        (7.0, 0.50, 5, 1.0, [373], -1.5436678),
+        (7.0, 0.12, 4, 0.5, [385, 12], -1.5054435),
+    ],
+)
+@torch.inference_mode()
+def test_a_beam_finds_what_that_of_the_original_finds(
+    song: Audio, lean: float, scale: float, width: int, patience: float, numbers: list[int], log_probability: float
+) -> None:
+    """From openai/whisper's DecodingTask; `lean` toward the end of the text and `scale` make weights that waver."""
+    tokens, state = small_vocabulary(), made.state()
+    state["decoder.token_embedding.weight"] *= scale
+    end = state["decoder.token_embedding.weight"][tokens.end]
+    state["decoder.ln.bias"] += lean * end / (end @ end)
+    wavering = Whisper(made.CONFIG, tokens, ((1, 0), (1, 1)))
+    wavering.net.load_state_dict(state)
+    heard = listener(wavering, song)
+    start = torch.tensor([heard.start]).expand(2, -1)
+    frames = heard.frames([(0, 1500), (500, 2000)])
+    found, other = searched(wavering.net, heard.rules, frames, start, width=width, patience=patience)
+    assert list(found.numbers[:4]) == numbers
+    assert found.log_probability == pytest.approx(log_probability, abs=2e-6)
+    [alone] = searched(wavering.net, heard.rules, frames[1:], start[1:], width=width, patience=patience)
+    assert (alone.numbers, alone.log_probability) == (other.numbers, pytest.approx(other.log_probability, abs=1e-5))
+
+
+def test_a_beam_is_asked_for_by_an_option(ours: Whisper, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mynah.transcribe.whisper import longform
+
+    asked: list[tuple[int, float]] = []
+
+    def watched(*args: Any, width: int, patience: float) -> Any:
+        asked.append((width, patience))
+        return searched(*args, width=width, patience=patience)
+
+    monkeypatch.setattr(longform, "searched", watched)
+    sound, knobs = made.song(2.0), {"language": "en", **UNGUARDED}
+    plain = ours.transcribe(sound, WhisperOptions(**knobs))
+    assert not asked
+    assert ours.transcribe(sound, WhisperOptions(beam=2, patience=1.5, **knobs)).text == plain.text
+    ours.transcribe(sound, WhisperOptions(beam=3, batch=2, **knobs))
+    assert asked == [(2, 1.5), (3, 1.0)]
+    ours.transcribe(sound, WhisperOptions(beam=3, temperature=0.5, tries=1, **knobs))  # dice need no beam
+    assert len(asked) == 2
+
+
+def test_a_model_comes_from_the_hub_by_its_id(ours: Whisper, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from mynah.catalog import download
+
+    (tmp_path / "there").mkdir()
+    folder, fetched = made.hugging_face(tmp_path / "there"), list[str]()
+    files = {file.name: file.stat().st_size for file in folder.iterdir()} | {"pytorch_model.bin": 1, "README.md": 1}
+
+    def one(place: str, half: Path, progress: Any = None) -> None:
+        fetched.append(place)
+        half.write_bytes((folder / half.name).read_bytes())
+
+    monkeypatch.setattr(download, "hub_files", lambda repository, revision=None: files)
+    monkeypatch.setattr(download, "from_hub", one)
+    monkeypatch.setenv("MYNAH_HOME", str(tmp_path / "home"))
+    for _ in range(2):
+        theirs = Whisper.load("openai/whisper-song")
+        assert theirs.net.decoder.ln.weight.equal(ours.net.decoder.ln.weight)
+    assert sorted(fetched) == [f"openai/whisper-song/{file.name}" for file in sorted(folder.iterdir())]
 
 
 def test_pauses_are_not_listened_to(ours: Whisper) -> None:

@@ -21,6 +21,7 @@ from pydantic import Field
 
 from mynah.audio.resample import resample
 from mynah.catalog.checkpoint import load_strict
+from mynah.catalog.hub import hub_folder, is_hub_id
 from mynah.catalog.weights import locate
 from mynah.core.errors import BadAudio, BadOption
 from mynah.core.system import Card, System
@@ -29,7 +30,7 @@ from mynah.core.verbs import Options
 from mynah.features.whisper import RATE
 from mynah.transcribe.whisper.longform import Guards, Listener
 from mynah.transcribe.whisper.net import Config, Net
-from mynah.transcribe.whisper.published import DEFAULT, WEIGHTS, Heads, read
+from mynah.transcribe.whisper.published import DEFAULT, FILES, WEIGHTS, Heads, read
 from mynah.transcribe.whisper.tokens import Tokens, small_vocabulary
 
 _SEED = 13  # of weights that happen to hear something in a short note
@@ -55,6 +56,13 @@ class WhisperOptions(Options):
     follow: Annotated[
         bool, Field(description="tell each window the text before it: smoother prose, and endless refrains")
     ] = False
+    beam: Annotated[
+        int, Field(ge=1, le=32, description="texts that are followed at once, where words are not chosen boldly")
+    ] = 1
+    patience: Annotated[
+        float,
+        Field(ge=0.1, le=10, description="how long to look for better ones", json_schema_extra={"unit": "times"}),
+    ] = 1.0
     temperature: Annotated[
         float, Field(ge=0, le=1, description="how boldly words are chosen; doubtful windows are heard again with more")
     ] = 0.0
@@ -119,16 +127,17 @@ class Whisper(System[Config]):
 
     @classmethod
     def load(cls, weights: str = "default", *, device: str = "cpu") -> Self:
-        """Weights by name, as a file of openai/whisper, or as a folder of Hugging Face.
+        """Weights by name, as a file of openai/whisper, as a folder of Hugging Face, or by their id on its hub.
 
         Raises:
-            BadOption: Neither a name, a file nor a folder.
+            BadOption: Neither a name, a file, a folder nor an id.
             BadCheckpoint: Damaged, hostile, or no Whisper.
             Offline: Published weights are not here and cannot be fetched.
         """
-        folder = Path(weights).expanduser()
-        there = weights not in cls.card.weights and folder.is_dir()
-        path = folder if there else locate(weights, cls.card.weights)
+        path = Path(weights).expanduser()
+        if weights in cls.card.weights or not path.is_dir():
+            on_hub = weights not in cls.card.weights and not path.exists() and is_hub_id(weights)
+            path = hub_folder(weights, FILES) if on_hub else locate(weights, cls.card.weights)
         package = read(path)
         system = cls(package.config, package.tokens, package.heads, package.banned, name=path.name)
         load_strict(system.net, package.state, str(path))
@@ -204,5 +213,5 @@ def _guards(options: WhisperOptions) -> Guards:
         steps.append(min(1.0, round(steps[-1] + 0.2, 6)))
     return Guards(
         tuple(steps), options.tries, options.compression, options.log_probability, options.silence, options.hush_db,
-        options.no_repeat, options.seed,
+        options.no_repeat, options.seed, options.beam, options.patience,
     )  # fmt: skip

@@ -107,8 +107,7 @@ def decoded(
     frames, starts = frames.repeat_interleave(several, 0), starts.repeat_interleave(several, 0)
     memory = net.decoder.memory(frames)
     logits, _ = net.decoder(starts, memory)
-    at = int((starts[0] == tokens.start).nonzero()[-1])
-    silence = logits[:, at].softmax(-1)[:, tokens.silence].tolist()
+    silence = silences(logits, starts, tokens)
     written: list[list[int]] = [[] for _ in starts]
     total, alive = logits.new_zeros(len(starts)), torch.ones(len(starts), dtype=torch.bool, device=frames.device)
     logits = logits[:, -1]
@@ -124,12 +123,10 @@ def decoded(
             break
         logits = net.decoder(chosen[:, None], memory)[0][:, -1]
     told = [
-        _heard(tokens, row, float(sum_), quiet, temperature)
+        heard(tokens, row, float(sum_), quiet, temperature)
         for row, sum_, quiet in zip(written, total, silence, strict=True)
     ]
-    return [
-        max(told[at : at + several], key=lambda heard: heard.log_probability) for at in range(0, len(told), several)
-    ]
+    return [max(told[at : at + several], key=lambda each: each.log_probability) for at in range(0, len(told), several)]
 
 
 def _chosen(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
@@ -140,7 +137,15 @@ def _chosen(logits: Tensor, temperature: float, generator: torch.Generator | Non
     return torch.multinomial(odds, 1, generator=generator)[:, 0].to(logits.device)
 
 
-def _heard(tokens: Tokens, row: list[int], total: float, silence: float, temperature: float) -> Heard:
+def silences(logits: Tensor, starts: Tensor, tokens: Tokens) -> list[float]:
+    """How probable it is that nobody says anything: what follows the token that starts a text, of each row."""
+    at = int((starts[0] == tokens.start).nonzero()[-1])
+    odds: list[float] = logits[:, at].softmax(-1)[:, tokens.silence].tolist()
+    return odds
+
+
+def heard(tokens: Tokens, row: list[int], total: float, silence: float, temperature: float) -> Heard:
+    """What a text is worth; tokens from the end on are left out."""
     numbers = tuple(row[: row.index(tokens.end)] if tokens.end in row else row)
     text = tokens.text(numbers).strip().encode()
     ratio = len(text) / len(zlib.compress(text))

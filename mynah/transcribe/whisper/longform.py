@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mynah.core.types import Line, Word
 from mynah.features.whisper import HOP
+from mynah.transcribe.whisper.beams import searched
 from mynah.transcribe.whisper.decode import Heard, Rules, decoded, language, lines
 from mynah.transcribe.whisper.net import Net
 from mynah.transcribe.whisper.tokens import STEP_SECONDS, Tokens
@@ -37,6 +38,8 @@ class Guards:
     hush_db: float = -60.0
     no_repeat: int = 0
     seed: int = 0
+    beam: int = 1
+    patience: float = 1.0
 
 
 class Listener:
@@ -162,12 +165,8 @@ class Listener:
         for first in range(0, len(places), batch):
             some = places[first : first + batch]
             frames = self.frames(some)
-            boldness = self.guards.temperatures[0]
             generator = torch.Generator().manual_seed(self.guards.seed)
-            all_heard = decoded(
-                self.net, self.rules, frames, start.expand(len(some), -1),
-                temperature=boldness, tries=self.guards.tries, generator=generator,
-            )  # fmt: skip
+            all_heard = self._decoded(frames, start.expand(len(some), -1), self.guards.temperatures[0], generator)
             for row, (place, quick) in enumerate(zip(some, all_heard, strict=True)):
                 own = frames[row : row + 1]
                 heard = self._trusted(own, start, place[0], quick)
@@ -198,10 +197,7 @@ class Listener:
         generator = torch.Generator().manual_seed(self.guards.seed + at)
 
         def at_temperature(temperature: float) -> Heard:
-            [heard] = decoded(
-                self.net, self.rules, frames, start,
-                temperature=temperature, tries=self.guards.tries, generator=generator,
-            )  # fmt: skip
+            [heard] = self._decoded(frames, start, temperature, generator)
             return heard
 
         heard = quick or at_temperature(first)
@@ -210,6 +206,14 @@ class Listener:
                 break
             heard = at_temperature(temperature)
         return heard
+
+    def _decoded(self, frames: Tensor, starts: Tensor, temperature: float, generator: torch.Generator) -> list[Heard]:
+        guards = self.guards
+        if guards.beam > 1 and not temperature:
+            return searched(self.net, self.rules, frames, starts, width=guards.beam, patience=guards.patience)
+        return decoded(
+            self.net, self.rules, frames, starts, temperature=temperature, tries=guards.tries, generator=generator
+        )
 
     def _doubtful(self, heard: Heard) -> bool:
         if heard.silence > self.guards.silence and heard.log_probability < self.guards.log_probability:

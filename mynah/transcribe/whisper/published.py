@@ -20,6 +20,10 @@ from mynah.transcribe.whisper.net import Config
 from mynah.transcribe.whisper.tokens import Tokens, from_hugging_face, from_tiktoken
 
 DEFAULT = "small"
+FILES = (  # of a folder of Hugging Face; every Whisper has its weights as safetensors there, beside other layouts
+    "config.json", "generation_config.json", "tokenizer.json", "vocab.json", "added_tokens.json",
+    "model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors",
+)  # fmt: skip
 Heads = tuple[tuple[int, int], ...]
 
 # Of each: the sha256, which is also in the address; the most bytes that the published size can mean; and layer.head.
