@@ -54,7 +54,12 @@ def _control(options: type[Options], name: str, schema: dict[str, Any], said: Wo
     usual = options.model_fields[name].get_default(call_default_factory=True)
     unit = str(schema.get("unit", ""))
     label = said(_title(name)) + (f" ({said(unit)})" if unit else "")
-    about: dict[str, Any] = {"label": label, "info": said(schema.get("description", "")), "elem_id": id}
+    about: dict[str, Any] = {
+        "label": label,
+        "info": said(schema.get("description", "")),
+        "elem_id": id,
+        "interactive": True,
+    }
     if all(branch.get("type") == "boolean" for branch in several):
         return gr.Checkbox(bool(usual), **about)
     if permitted := words(several):

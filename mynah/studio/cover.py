@@ -45,16 +45,19 @@ class CoverTab:
                     buttons=["download"],
                     label=said("Song"),
                     elem_id="song",
+                    interactive=True,
                 )
             with gr.Column(min_width=320):
                 known = people.choices(said)
                 self.voice = gr.Dropdown(
                     known, value=known[0][1] if known else None, label=said("Voice"), allow_custom_value=True,
-                    info=said("A voice, or a mixture such as ann:0.7,bo:0.3"), elem_id="voice",
+                    info=said("A voice, or a mixture such as ann:0.7,bo:0.3"), elem_id="voice", interactive=True,
                 )  # fmt: skip
                 with gr.Accordion(said("Record a voice"), open=False, elem_id="booth"):
                     self._booth = Booth(desk, said, "enrol")
-                self._format = gr.Dropdown(list(FORMATS), value="flac", label=said("Format of the result"))
+                self._format = gr.Dropdown(
+                    list(FORMATS), value="flac", label=said("Format of the result"), elem_id="format", interactive=True
+                )  # fmt: skip
         self._controls: Controls
         with gr.Accordion(said("Adjust the cover"), open=False):
             self._controls = Controls(CoverOptions, said, "cover")

@@ -19,7 +19,9 @@ def chooser(verb: str, said: Words, *, label: str, name: str) -> gr.Dropdown:
     """A list of the systems of a verb."""
     usual = short(system_for(verb, DEFAULT))
     able = [(f"{short(system)} · {about}", short(system)) for system, about in names().items() if of(verb, system)]
-    return gr.Dropdown([(said("The house's own ({name})", name=usual), DEFAULT), *able], label=label, elem_id=name)
+    return gr.Dropdown(
+        [(said("The house's own ({name})", name=usual), DEFAULT), *able], label=label, elem_id=name, interactive=True
+    )
 
 
 def of(verb: str, system: str) -> bool:

@@ -64,20 +64,31 @@ class VerbTab:
                             buttons=["download"],
                             label=said("Recording"),
                             elem_id=f"{verb}-source",
+                            interactive=True,
                         )
                     )
                 if self._text:
-                    inputs.append(gr.Textbox(lines=4, max_length=_LETTERS, label=said("Text"), elem_id=f"{verb}-text"))
+                    inputs.append(
+                        gr.Textbox(
+                            lines=4, max_length=_LETTERS, label=said("Text"), elem_id=f"{verb}-text", interactive=True
+                        )
+                    )
             with gr.Column(min_width=320):
                 if Voice in takes:
                     known = people.choices(said)
                     self.voice = gr.Dropdown(
                         known, value=known[0][1] if known else None, label=said("Voice"), allow_custom_value=True,
-                        info=said("A voice, or a mixture such as ann:0.7,bo:0.3"),
+                        info=said("A voice, or a mixture such as ann:0.7,bo:0.3"), elem_id=f"{verb}-voice",
+                        interactive=True,
                     )  # fmt: skip
                 system = engines.chooser(verb, said, label=said("Who does it"), name=f"{verb}-system")
                 format = gr.Dropdown(
-                    list(FORMATS), value="flac", label=said("Format of the result"), visible=self._heard
+                    list(FORMATS),
+                    value="flac",
+                    label=said("Format of the result"),
+                    visible=self._heard,
+                    elem_id=f"{verb}-format",
+                    interactive=True,
                 )
         if not (self._sound or self._text):
             raise TypeError(f"nothing is known that {verb} could be given")

@@ -235,7 +235,11 @@ def test_what_is_written_stays_text(studio: Any, chromium: Any, song: Path, voic
 def test_one_slider_recomputes_only_what_depends_on_it(studio: Any, chromium: Any, song: Path) -> None:
     visit = Visit(chromium(), studio.url)
     page = visit.page
+    visit.choose("#voice", "philipp")
+    visit.choose("#format", "mp3")
     cover(page, song)
+    job = studio.job(page.get_attribute("#cover-steps [data-job]", "data-job"))
+    assert (job["request"]["voice"], job["request"]["format"]) == ("philipp", "mp3")
     before = page.get_attribute("#cover-steps [data-job]", "data-job")
     page.click("text=Adjust the cover")
     page.fill("#cover-vocal_db input[type=number]", "3")

@@ -102,3 +102,18 @@ def test_what_was_uploaded_is_taken(studio: Studio, tmp_path: Path) -> None:
     with file.open("rb") as opened:
         [path] = studio.client.post("/en/gradio_api/upload", files={"files": opened}).json()
     assert hand_in(studio, {"path": path, "meta": {"_type": "gradio.FileData"}}).status_code == 200
+
+
+def test_whatever_one_chooses_from_can_be_changed(studio: Studio) -> None:
+    """gradio locks what it thinks is only shown: what is an input of events that are drawn later, it takes for that."""
+    page = studio.client.get("/en/config").json()
+    known = {id for event in page["dependencies"] for id in event["inputs"]}
+    kinds = ("dropdown", "slider", "number", "checkbox", "textbox", "audio", "file", "dataframe")
+    parts = [part for part in page["components"] if part["type"] in kinds]
+    assert len(parts) > 50
+    locked = [
+        part["props"].get("elem_id") or part["props"].get("label")
+        for part in parts
+        if part["id"] not in known and part["props"].get("interactive") is None
+    ]
+    assert not locked
