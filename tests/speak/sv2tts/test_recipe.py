@@ -103,7 +103,7 @@ def learner(readings: Path, cache: Path, **settings: Any) -> SynthesizerRecipe:
 
 
 def test_the_synthesizer_learns_to_read(readings: Path, tmp_path: Path) -> None:
-    recipe = learner(readings, tmp_path / "prepared", steps=50, rates=((1, 3e-3),))
+    recipe = learner(readings, tmp_path / "prepared", steps=30, rates=((1, 3e-3),))
     batch = recipe.collate(recipe.readings.training)
 
     def wrong() -> float:
