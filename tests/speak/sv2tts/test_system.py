@@ -44,6 +44,14 @@ def test_the_order_of_recordings_does_not_matter(system: Sv2tts) -> None:
     torch.testing.assert_close(system.hear(SOMEBODY), system.hear(turned), atol=1e-6, rtol=0)
 
 
+def test_pauses_of_recordings_are_not_heard_if_wanted(system: Sv2tts) -> None:
+    pausing = torch.cat([note(200, 1.0, RATE).samples, torch.zeros(1, 3 * RATE)], -1)
+    voice = Voice("slow", (0.0, 0.0), clips=(Audio(pausing, RATE),))
+    trimmed, whole = system.hear(voice), system.hear(voice, trim=False)
+    assert not trimmed.equal(whole)
+    assert whole.equal(system.hear(voice, trim=False))
+
+
 def test_more_frames_in_a_step_are_fewer_steps(system: Sv2tts) -> None:
     heard = system.hear(SOMEBODY)
     for many in (1, 5, 20):

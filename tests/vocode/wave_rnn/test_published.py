@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mynah.catalog.checkpoint import to_safetensors
 from mynah.core.errors import BadCheckpoint, BadOption
+from mynah.features.mel import MelFormat
 from mynah.vocode import vocoder
 from mynah.vocode.wave_rnn import WaveRnn
 from mynah.vocode.wave_rnn.net import FATCHORD, FORWARD_TACOTRON, VOICE_CLONING, Config, WaveRnnNet
@@ -67,6 +68,13 @@ def test_every_layout_is_read(
     assert recognises(tmp_path)  # the folder, where the other parts of SV2TTS lie as well
     loaded = WaveRnn.load(str(tmp_path))
     assert all(value.equal(found[name]) for name, value in loaded.net.state_dict().items())
+
+
+def test_that_of_forward_tacotron_sounds_whatever_is_meant_for_hifi_gan(tmp_path: Path) -> None:
+    path = saved({"model": state((4, 8, 8), 30)}, tmp_path)
+    assert vocoder(path, MelFormat()).wave(torch.zeros(1, 80, 2)).shape == (1, 512)
+    with pytest.raises(BadOption, match="other mel spectrograms"):
+        vocoder(path, VOICE_CLONING)
 
 
 def test_a_vocoder_is_found_by_what_is_in_the_file(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from mynah.audio.files import write
 from mynah.core.types import Audio
 from mynah.features.mel import MelFormat
 from mynah.nets import logistics
+from mynah.nets.heads import Mol, Raw
 from mynah.train.data import prepare, scan
 from mynah.train.run import train
 from mynah.train.sounds import Sounds
 from mynah.vocode.wave_rnn import WaveRnn
-from mynah.nets.heads import Mol, Raw
 from mynah.vocode.wave_rnn.net import VOICE_CLONING, Config
 from mynah.vocode.wave_rnn.recipe import WaveRecipe, course
 
