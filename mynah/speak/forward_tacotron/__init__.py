@@ -9,23 +9,21 @@ sentence; letters are told by AnyASCII, see `mynah.text.keithito`; files of seve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Self
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from mynah.catalog.checkpoint import load_strict
-from mynah.catalog.weights import locate
-from mynah.core.errors import BadOption, BadText, BadVoice
-from mynah.core.recipe import Recipe
-from mynah.core.system import Card, System
+from mynah.core.errors import BadOption, BadText
+from mynah.core.system import Card
 from mynah.core.types import Audio, Voice
 from mynah.core.verbs import Files, Options, Vocodes
-from mynah.nets.brought import Brought
+from mynah.features.speaking import Pause, Speaking, Vocoder, joined
 from mynah.speak.forward_tacotron import adopting, published
 from mynah.speak.forward_tacotron.net import Config, Net, SeriesConfig
 from mynah.speak.forward_tacotron.published import FORMAT
@@ -33,19 +31,11 @@ from mynah.speak.forward_tacotron.symbols import Front
 from mynah.text.sentences import sentences
 from mynah.vocode import vocoder
 
-NAME = "speak/forward_tacotron"
-
 
 class ForwardTacotronOptions(Options):
     """What a listener may change."""
 
-    vocoder: Annotated[
-        str,
-        Field(
-            description="what makes sound of the spectrogram: griffin_lim, or the weights of another",
-            json_schema_extra={"place": True},
-        ),
-    ] = "griffin_lim"
+    vocoder: Vocoder = "griffin_lim"
     speed: Annotated[
         float, Field(ge=0.25, le=4, description="how fast, 1 for as learnt", json_schema_extra={"unit": "times"})
     ] = 1.0
@@ -68,69 +58,37 @@ class ForwardTacotronOptions(Options):
             json_schema_extra={"unit": "times"},
         ),
     ] = 1.0  # fmt: skip
-    pause_seconds: Annotated[
-        float, Field(ge=0, le=5, description="between sentences", json_schema_extra={"unit": "seconds"})
-    ] = 0.25
+    pause_seconds: Pause = 0.25
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="of the vocoder")] = 0
 
 
-class Model(NamedTuple):
-    """A net and how it reads."""
-
-    net: Net
-    front: Front
-
-
-class ForwardTacotron(System[Config | None]):
+class ForwardTacotron(Speaking[Config]):
     """Says text in the voice and the language of its weights, or of whatever weights a voice brings along."""
 
     card = Card(verbs=("speak",), paper="https://arxiv.org/abs/1905.09263", origin="upstream weights", extra="speak")
-
-    def __init__(
-        self, config: Config | None, front: Front | None = None, *, name: str = "forward_tacotron", device: str = "cpu"
-    ) -> None:
-        super().__init__(config)
-        self.name, self.device, self.front = name, device, front or Front()
-        self.nets = nn.ModuleDict()
-        if config is not None:
-            self.nets["net"] = Net(config)
-        self.nets.eval().requires_grad_(False).to(device)
-        self._brought = Brought(lambda path: _model(path, device))
+    system, kind, example = "speak/forward_tacotron", "ForwardTacotron", "forward_step90k.pt"
 
     @classmethod
     def tiny(cls) -> Self:
         small = SeriesConfig(8, 4)
         sizes = Config(
+            front=Front(sounds=False),  # which takes letters for sounds, so that eSpeak stays away
             size=8, series_size=4, duration=small, pitch=small, energy=small, prenet=8, prenet_kernels=2,
             prenet_highways=1, units=8, postnet=8, postnet_kernels=2, postnet_highways=1,
         )  # fmt: skip
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            system = cls(sizes, Front(sounds=False))  # which takes letters for sounds, so that eSpeak stays away
-        net = system.nets["net"]
-        assert isinstance(net, Net)
+            net = Net(sizes).requires_grad_(False)
         net.dur_pred.lin.bias.fill_(2.0)
-        return system
+        return cls(net)
 
     @classmethod
-    def load(cls, weights: str = "default", *, device: str = "cpu") -> Self:
-        """Bring in weights: `forward_step90k.pt`, `forward_46K.pt`, or our own safetensors.
-
-        Args:
-            weights: Path of the file; with `"default"` every voice brings its own.
-            device: Where it runs.
-
-        Raises:
-            BadOption: No such file.
-            BadCheckpoint: Damaged, hostile, or of another system.
-        """
-        if weights == "default":
-            return cls(None, device=device)
-        path = locate(weights, cls.card.weights)
-        net, front = _model(path, device)
-        system = cls(None, front, name=path.stem, device=device)
-        system.config, system.nets["net"] = net.config, net
-        return system
+    def net_of(cls, path: Path) -> Net:
+        """Of `forward_step90k.pt`, `forward_46K.pt`, or our own safetensors."""
+        config, state = published.read(path)
+        net = Net(config)
+        load_strict(net, state, str(path))
+        return net.eval().requires_grad_(False)
 
     @classmethod
     def recognises(cls, files: Files) -> bool:
@@ -145,39 +103,6 @@ class ForwardTacotron(System[Config | None]):
             BadCheckpoint: Damaged, hostile, of an unknown layout, or several.
         """
         return adopting.adopt(files, into)
-
-    @classmethod
-    def course(
-        cls,
-        data: Path,
-        folder: Path,
-        *,
-        teacher: str = "",
-        hold_out: Sequence[str] = (),
-        skip: Sequence[str] = (),
-        start: str = "",
-    ) -> dict[str, Callable[[], Recipe]]:
-        """The stages `align` and `speak`, see `mynah.speak.forward_tacotron.recipe`.
-
-        Raises:
-            BadOption: A teacher, of whom there is none here.
-            BadCheckpoint: What to go on from is missing, damaged or hostile.
-            BadData: The recordings have no texts, or are of several speakers.
-        """
-        from mynah.speak.forward_tacotron.recipe import course
-
-        if teacher:
-            raise BadOption(f"{NAME} learns from no teacher: a model to go on from is --start FILE")
-        return course(data, folder, hold_out=hold_out, skip=skip, start=start)
-
-    @property
-    def own(self) -> Voice:
-        """The voice of the weights."""
-        return Voice(self.name, (0.0, 0.0), system=NAME)
-
-    def gives(self, voice: Voice) -> bool:
-        """Its own voice, and whoever brings weights of ForwardTacotron."""
-        return voice.system == NAME and (voice.weights is not None or voice.name == self.name)
 
     def speak(self, text: str, voice: Voice, options: ForwardTacotronOptions | None = None) -> Audio:
         """Say a text; whose voice it is comes with the weights, and in which language, too.
@@ -196,19 +121,18 @@ class ForwardTacotron(System[Config | None]):
             BadOption: No such vocoder, or one for other spectrograms; or the model tells no pitch or no strength.
             MissingExtra: A library is not installed.
         """
-        pieces = [piece.samples for piece in self.utterances(text, voice, options)]
-        return Audio(torch.cat(pieces, -1), FORMAT.rate)
+        return joined(self.utterances(text, voice, options))
 
     def utterances(self, text: str, voice: Voice, options: ForwardTacotronOptions | None = None) -> Iterator[Audio]:
         """As `speak`, sentence by sentence, each with the pause after it."""
         options = options or ForwardTacotronOptions()
-        net, front = self._model(voice)
+        net: Net = self.net_for(voice)
         _require(net.config, options)
         sounding = vocoder(options.vocoder, FORMAT, device=self.device)
-        said = [numbers for sentence in sentences(text) if (numbers := front.numbers_of(sentence))]
+        said = [numbers for sentence in sentences(text) if (numbers := net.config.front.numbers_of(sentence))]
         if not said:
             raise BadText(
-                f"there is nothing to say in this text: {text.strip()[:20]!r} is in letters unknown to {NAME}"
+                f"there is nothing to say in this text: {text.strip()[:20]!r} is in letters unknown to {self.system}"
             )
         return self._uttered(net, sounding, said, options)
 
@@ -227,28 +151,6 @@ class ForwardTacotron(System[Config | None]):
             wave = sounding.wave(mel, seed=options.seed)[0].cpu()
             pause = round(options.pause_seconds * FORMAT.rate) if place < len(said) else 0
             yield Audio(F.pad(wave, (0, pause))[None], FORMAT.rate)
-
-    def _model(self, voice: Voice) -> Model:
-        if not self.gives(voice):
-            raise BadVoice(f"{NAME} cannot give the voice {voice.name!r} by itself: `mynah speak` converts to it")
-        if voice.weights is not None:
-            return self._brought.by(voice.weights)
-        if "net" not in self.nets:
-            raise BadVoice(
-                f"{NAME} comes without weights: name a file, such as forward_step90k.pt, or a voice that was imported "
-                "from one"
-            )
-        own = self.nets["net"]
-        assert isinstance(own, Net)
-        return Model(own, self.front)
-
-
-def _model(path: Path, device: str) -> Model:
-    """Of a file, ready to speak."""
-    given = published.read(path)
-    net = Net(given.config)
-    load_strict(net, given.state, str(path))
-    return Model(net.eval().requires_grad_(False).to(device), given.front)
 
 
 def _require(config: Config, options: ForwardTacotronOptions) -> None:

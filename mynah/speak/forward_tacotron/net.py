@@ -6,7 +6,7 @@ The key layout is that of as-ideas/ForwardTacotron, of November 2020 and of May 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mynah.nets.cbhg import CBHG, BatchNormConv
+from mynah.speak.forward_tacotron.symbols import Front
 
 SILENCE = -11.5129  # of a log magnitude, as the original writes it
 AT_LEAST = 2.0  # frames of every sound, where all durations come out as none
@@ -32,9 +33,10 @@ class SeriesConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """Sizes, by default those of the later layout.
+    """Sizes, by default those of the later layout, and how texts are read.
 
     Attributes:
+        front: From a text to numbers of symbols.
         layout: `"plain"` knows no pitch (June to October 2020); `"pitch"` lays pitch beside what it read (November
             2020); `"energy"` adds pitch and strength to it (May 2021 and later).
         symbols: How many there are.
@@ -61,6 +63,7 @@ class Config:
         bands: Of mel.
     """
 
+    front: Front = field(default_factory=Front)
     layout: Literal["plain", "pitch", "energy"] = "energy"
     symbols: int = 135
     size: int = 256

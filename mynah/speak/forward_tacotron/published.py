@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from mynah.catalog.checkpoint import load_foreign, require_fit, to_safetensors
 from mynah.catalog.header import read_header
+from mynah.catalog.shapes import Shapes
 from mynah.core.errors import BadCheckpoint
 from mynah.features.mel import MelFormat
 from mynah.speak.forward_tacotron.net import Config, Net, SeriesConfig
@@ -26,24 +26,8 @@ FORMAT = MelFormat(centred=True, epsilon=0.0)
 
 _FORMAT = "mynah speak/forward_tacotron"
 _SIGNS = ("dur_pred.lin.weight", "prenet.conv_project1.conv.weight", "lstm.weight_ih_l0_reverse")
-_MOST = 8192  # of any size
 _STRENGTHS = ("pitch_strength", "energy_strength")
 _WORDS: dict[str, Literal["english", "none"]] = {"english_cleaners": "english", "no_cleaners": "none"}
-
-
-@dataclass(frozen=True)
-class Published:
-    """What a file holds.
-
-    Attributes:
-        config: Sizes.
-        state: In our names, which are those of the files.
-        front: How texts are read.
-    """
-
-    config: Config
-    state: dict[str, Tensor]
-    front: Front
 
 
 def is_model(held: Any) -> bool:
@@ -51,34 +35,30 @@ def is_model(held: Any) -> bool:
     return isinstance(held, Mapping) and all(sign in _state(held) for sign in _SIGNS)
 
 
-def read(path: Path | str) -> Published:
-    """Any of the files.
+def read(path: Path | str) -> tuple[Config, dict[str, Tensor]]:
+    """Any of the files: sizes with how texts are read, and the state in our names, which are those of the files.
 
     Raises:
         BadCheckpoint: Damaged, hostile, or of another system; the message says why.
     """
     held = load_foreign(path)
     state = _state(held)
-    for name, value in state.items():
-        if not isinstance(value, Tensor):
-            _refuse(path, f"holds no model of ForwardTacotron ({name[:80]!r} is no tensor)")
-        if value.is_floating_point() and not value.isfinite().all():
-            _refuse(path, f"{name[:80]} holds values that are not numbers (NaN or infinite)")
-    told = _told(held, path)
-    config = _config(state, told, path)
+    config = _config(Shapes(state, path, "ForwardTacotron"), _told(held, path))
     with torch.device("meta"):
         net = Net(config)
     require_fit(net, state, str(path))
-    front = _front(config, told, path)
-    if len(front.alphabet) != config.symbols:
-        _refuse(path, f"reads {config.symbols} symbols, and published models read {len(EARLIER)} or {len(LATER)}")
-    return Published(config, state, front)
+    return config, state
 
 
-def write(state: Mapping[str, Tensor], front: Front, config: Config, path: Path | str) -> Path:
+def write(config: Config, state: Mapping[str, Tensor], path: Path | str) -> Path:
     """As safetensors; the same state gives the same bytes."""
     strengths = {name: repr(getattr(config, name)) for name in _STRENGTHS}
-    return to_safetensors(state, path, {"format": _FORMAT, "front": str(front), **strengths})
+    return to_safetensors(state, path, {"format": _FORMAT, "front": str(config.front), **strengths})
+
+
+def converted(path: Path, out: Path) -> Path:
+    """Any of the files as safetensors; raises as `read`."""
+    return write(*read(path), out)
 
 
 def _state(held: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,14 +67,8 @@ def _state(held: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in state.items() if isinstance(key, str)}
 
 
-def _config(state: Mapping[str, Tensor], told: Mapping[str, Any], where: object) -> Config:
-    def size(name: str, dimension: int) -> int:
-        value = state.get(name)
-        if value is None or value.ndim <= dimension:
-            _refuse(where, f"holds no model of ForwardTacotron (no {name}, or none of its shape)")
-        if not 1 <= value.shape[dimension] <= _MOST:
-            _refuse(where, f"{name} is of a size that no model has")
-        return value.shape[dimension]
+def _config(shapes: Shapes, told: Mapping[str, Any]) -> Config:
+    state, size = shapes.state, shapes.size
 
     def series(name: str) -> SeriesConfig:
         if f"{name}.lin.weight" not in state:
@@ -102,11 +76,13 @@ def _config(state: Mapping[str, Tensor], told: Mapping[str, Any], where: object)
         return SeriesConfig(size(f"{name}.convs.0.conv.weight", 0), size(f"{name}.rnn.weight_hh_l0", 1))
 
     if any(name.startswith("speaker") for name in state) or "pitch_cond_pred.lin.weight" in state:
-        _refuse(where, "is of several speakers (MultiForwardTacotron), which cannot be spoken with here")
+        shapes.refuse("is of several speakers (MultiForwardTacotron), which cannot be spoken with here")
     later = "energy_proj.weight" in state
     pitched = "pitch_proj.0.weight" in state
-    strengths = {name: _number(told.get(name, 1.0), where) for name in _STRENGTHS}
+    strengths = {name: _strength(told.get(name, 1.0), shapes) for name in _STRENGTHS}
+    front = _front(size("embedding.weight", 0), told, shapes)
     config = Config(
+        front=front,
         layout="energy" if later else "pitch" if pitched else "plain",
         symbols=size("embedding.weight", 0),
         size=size("embedding.weight", 1),
@@ -116,19 +92,19 @@ def _config(state: Mapping[str, Tensor], told: Mapping[str, Any], where: object)
         energy=series("energy_pred"),
         pitch_size=size("pitch_proj.0.weight", 0) if pitched else 64,
         prenet=size("prenet.conv_project1.conv.weight", 0),
-        prenet_kernels=_count(state, "prenet.conv1d_bank."),
-        prenet_highways=_count(state, "prenet.highways."),
+        prenet_kernels=shapes.count("prenet.conv1d_bank."),
+        prenet_highways=shapes.count("prenet.highways."),
         prenet_bridge="prenet.pre_highway.weight" in state,
         units=size("lstm.weight_hh_l0", 1),
         postnet=size("postnet.conv_project1.conv.weight", 0),
-        postnet_kernels=_count(state, "postnet.conv1d_bank."),
-        postnet_highways=_count(state, "postnet.highways."),
+        postnet_kernels=shapes.count("postnet.conv1d_bank."),
+        postnet_highways=shapes.count("postnet.highways."),
         postnet_bridge="postnet.pre_highway.weight" in state,
         bands=size("lin.weight", 0),
         **strengths,
     )
     if config.bands != FORMAT.bands:
-        _refuse(where, f"speaks mel spectrograms of {config.bands} bands, and {FORMAT.bands} are what can be sounded")
+        shapes.refuse(f"speaks mel spectrograms of {config.bands} bands, and {FORMAT.bands} are what can be sounded")
     return config
 
 
@@ -145,37 +121,33 @@ def _told(held: Mapping[str, Any], path: Path | str) -> Mapping[str, Any]:
     return {**model, **_part(settings, "preprocessing")}
 
 
-def _front(config: Config, told: Mapping[str, Any], where: object) -> Front:
+def _front(symbols: int, told: Mapping[str, Any], shapes: Shapes) -> Front:
     if "front" in told:
         try:
-            return Front.parsed(told["front"])
+            front = Front.parsed(told["front"])
         except (TypeError, ValueError) as error:
-            raise BadCheckpoint(f"{where}: its description is damaged") from error
-    cleaner = str(told.get("cleaner_name", "english_cleaners"))
-    if cleaner not in _WORDS:
-        _refuse(where, f"its texts were prepared by {cleaner[:40]!r}, which is not known here")
-    language, sounds = str(told.get("language", "en-us"))[:20], bool(told.get("use_phonemes", True))
-    return Front("earlier" if config.symbols == len(EARLIER) else "later", language, _WORDS[cleaner], sounds)
+            raise BadCheckpoint(f"{shapes.where}: its description is damaged") from error
+    else:
+        cleaner = str(told.get("cleaner_name", "english_cleaners"))
+        if cleaner not in _WORDS:
+            shapes.refuse(f"its texts were prepared by {cleaner[:40]!r}, which is not known here")
+        language, sounds = str(told.get("language", "en-us"))[:20], bool(told.get("use_phonemes", True))
+        front = Front("earlier" if symbols == len(EARLIER) else "later", language, _WORDS[cleaner], sounds)
+    if len(front.alphabet) != symbols:
+        shapes.refuse(f"reads {symbols} symbols, and published models read {len(EARLIER)} or {len(LATER)}")
+    return front
 
 
-def _number(value: Any, where: object) -> float:
+def _strength(value: Any, shapes: Shapes) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not abs(number) <= 100:
-        _refuse(where, f"its description does not hold together ({str(value)[:20]!r} is no strength)")
+        shapes.refuse(f"its description does not hold together ({str(value)[:20]!r} is no strength)")
     return number
 
 
 def _part(held: Any, name: str) -> dict[str, Any]:
     part = held.get(name) if isinstance(held, Mapping) else None
     return {key: value for key, value in part.items() if isinstance(key, str)} if isinstance(part, Mapping) else {}
-
-
-def _count(state: Mapping[str, Tensor], before: str) -> int:
-    return len({name.removeprefix(before).partition(".")[0] for name in state if name.startswith(before)})
-
-
-def _refuse(where: object, why: str) -> NoReturn:
-    raise BadCheckpoint(f"{where}: {why}")

@@ -10,24 +10,22 @@ the prenet's dropout has a seed; a long text is said sentence by sentence; WaveG
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Self
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from mynah.catalog.checkpoint import load_strict
-from mynah.catalog.weights import locate
-from mynah.core.errors import BadOption, BadText, BadVoice
-from mynah.core.recipe import Recipe
-from mynah.core.system import Card, System
+from mynah.core.errors import BadText
+from mynah.core.system import Card
 from mynah.core.types import Audio, Voice
 from mynah.core.verbs import Files, Options, Vocodes
-from mynah.nets.brought import Brought
+from mynah.features.speaking import Pause, Speaking, Vocoder, joined
 from mynah.speak.tacotron2 import adopting, published
 from mynah.speak.tacotron2.net import Config, Net
 from mynah.speak.tacotron2.published import FORMAT
@@ -35,7 +33,6 @@ from mynah.speak.tacotron2.symbols import numbers_of, tied
 from mynah.text.sentences import sentences
 from mynah.vocode import vocoder
 
-NAME = "speak/tacotron2"
 LONGEST = 200  # characters of what is said in one go; attention loses its way in more
 
 
@@ -46,13 +43,7 @@ class RanOn(UserWarning):
 class Tacotron2Options(Options):
     """What a listener may change."""
 
-    vocoder: Annotated[
-        str,
-        Field(
-            description="what makes sound of the spectrogram: griffin_lim, or the weights of another",
-            json_schema_extra={"place": True},
-        ),
-    ] = "griffin_lim"
+    vocoder: Vocoder = "griffin_lim"
     speed: Annotated[
         float,
         Field(ge=0.25, le=4, description="how fast, by stretching what was said", json_schema_extra={"unit": "times"}),
@@ -63,26 +54,16 @@ class Tacotron2Options(Options):
     steps: Annotated[int, Field(ge=1, le=20_000, description="frames of a sentence at most, 86 of them a second")] = (
         1000
     )
-    pause_seconds: Annotated[
-        float, Field(ge=0, le=5, description="between sentences", json_schema_extra={"unit": "seconds"})
-    ] = 0.25
+    pause_seconds: Pause = 0.25
     batch: Annotated[int, Field(ge=1, le=64, description="sentences that are computed at a time")] = 1
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="of the prenet's dropout, and of the vocoder")] = 0
 
 
-class Tacotron2(System[Config | None]):
+class Tacotron2(Speaking[Config]):
     """Says English text in the voice of its weights, or of whatever weights a voice brings along."""
 
     card = Card(verbs=("speak",), paper="https://arxiv.org/abs/1712.05884", origin="upstream weights", extra="speak")
-
-    def __init__(self, config: Config | None, *, name: str = "tacotron2", device: str = "cpu") -> None:
-        super().__init__(config)
-        self.name, self.device = name, device
-        self.nets = nn.ModuleDict()
-        if config is not None:
-            self.nets["net"] = Net(config)
-        self.nets.eval().requires_grad_(False).to(device)
-        self._brought = Brought(lambda path: _net(path).to(device))
+    system, kind, example = "speak/tacotron2", "Tacotron 2", "tacotron2_statedict.pt"
 
     @classmethod
     def tiny(cls) -> Self:
@@ -92,33 +73,19 @@ class Tacotron2(System[Config | None]):
         )  # fmt: skip
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            system = cls(sizes)
-        net = system.nets["net"]
-        assert isinstance(net, Net)
+            net = Net(sizes).requires_grad_(False)
         gate = net.decoder.gate_layer.linear_layer
         gate.weight.neg_()
         gate.bias.fill_(-0.13)  # so that it has said enough after some frames, where it would never have
-        return system
+        return cls(net)
 
     @classmethod
-    def load(cls, weights: str = "default", *, device: str = "cpu") -> Self:
-        """Bring in weights: `tacotron2_statedict.pt`, a training run's checkpoint, or our own safetensors.
-
-        Args:
-            weights: Path of the file; with `"default"` every voice brings its own.
-            device: Where it runs.
-
-        Raises:
-            BadOption: No such file.
-            BadCheckpoint: Damaged, hostile, or of another system.
-        """
-        if weights == "default":
-            return cls(None, device=device)
-        path = locate(weights, cls.card.weights)
-        net = _net(path)
-        system = cls(None, name=path.stem, device=device)
-        system.config, system.nets["net"] = net.config, net.to(device)
-        return system
+    def net_of(cls, path: Path) -> Net:
+        """Of `tacotron2_statedict.pt`, a training run's checkpoint, or our own safetensors."""
+        config, state = published.read(path)
+        net = Net(config)
+        load_strict(net, state, str(path))
+        return net.eval().requires_grad_(False)
 
     @classmethod
     def recognises(cls, files: Files) -> bool:
@@ -133,39 +100,6 @@ class Tacotron2(System[Config | None]):
             BadCheckpoint: Damaged, hostile, of an unknown layout, or several.
         """
         return adopting.adopt(files, into)
-
-    @classmethod
-    def course(
-        cls,
-        data: Path,
-        folder: Path,
-        *,
-        teacher: str = "",
-        hold_out: Sequence[str] = (),
-        skip: Sequence[str] = (),
-        start: str = "",
-    ) -> dict[str, Callable[[], Recipe]]:
-        """The one stage of training, from nothing or on from `start`, see `mynah.speak.tacotron2.recipe`.
-
-        Raises:
-            BadOption: A teacher, of whom there is none here.
-            BadCheckpoint: What to go on from is missing, damaged or hostile.
-            BadData: The recordings have no texts, or are of several speakers.
-        """
-        from mynah.speak.tacotron2.recipe import course
-
-        if teacher:
-            raise BadOption(f"{NAME} learns from no teacher: a model to go on from is --start FILE")
-        return course(data, folder, hold_out=hold_out, skip=skip, start=start)
-
-    @property
-    def own(self) -> Voice:
-        """The voice of the weights."""
-        return Voice(self.name, (0.0, 0.0), system=NAME)
-
-    def gives(self, voice: Voice) -> bool:
-        """Its own voice, and whoever brings weights of Tacotron 2."""
-        return voice.system == NAME and (voice.weights is not None or voice.name == self.name)
 
     def speak(self, text: str, voice: Voice, options: Tacotron2Options | None = None) -> Audio:
         """Say a text; whose voice it is comes with the weights.
@@ -184,18 +118,17 @@ class Tacotron2(System[Config | None]):
             BadOption: No such vocoder, or one for other spectrograms.
             MissingExtra: A library is not installed.
         """
-        pieces = [piece.samples for piece in self.utterances(text, voice, options)]
-        return Audio(torch.cat(pieces, -1), FORMAT.rate)
+        return joined(self.utterances(text, voice, options))
 
     def utterances(self, text: str, voice: Voice, options: Tacotron2Options | None = None) -> Iterator[Audio]:
         """As `speak`, sentence by sentence, each with the pause after it."""
         options = options or Tacotron2Options()
-        net, sounding = self._net(voice), vocoder(options.vocoder, FORMAT, device=self.device)
+        net, sounding = self.net_for(voice), vocoder(options.vocoder, FORMAT, device=self.device)
         said = [(sentence, numbers_of(sentence)) for sentence in sentences(tied(text), LONGEST)]
         said = [(sentence, numbers) for sentence, numbers in said if numbers]
         if not said:
             raise BadText(
-                f"there is nothing to say in this text: {text.strip()[:20]!r} is in letters unknown to {NAME}"
+                f"there is nothing to say in this text: {text.strip()[:20]!r} is in letters unknown to {self.system}"
             )
         return self._uttered(net, sounding, said, options)
 
@@ -228,28 +161,6 @@ class Tacotron2(System[Config | None]):
                     stacklevel=4,
                 )
             yield _stretched(mel[:, :frames], options.speed)
-
-    def _net(self, voice: Voice) -> Net:
-        if not self.gives(voice):
-            raise BadVoice(f"{NAME} cannot give the voice {voice.name!r} by itself: `mynah speak` converts to it")
-        if voice.weights is not None:
-            return self._brought.by(voice.weights)
-        if "net" not in self.nets:
-            raise BadVoice(
-                f"{NAME} comes without weights: name a file, such as tacotron2_statedict.pt, or a voice that was "
-                "imported from one"
-            )
-        own = self.nets["net"]
-        assert isinstance(own, Net)
-        return own
-
-
-def _net(path: Path) -> Net:
-    """Of a file, ready to speak."""
-    config, state = published.read(path)
-    net = Net(config)
-    load_strict(net, state, str(path))
-    return net.eval().requires_grad_(False)
 
 
 def _stretched(mel: Tensor, speed: float) -> Tensor:

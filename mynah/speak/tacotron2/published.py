@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mynah.catalog.checkpoint import load_foreign, require_fit, to_safetensors
-from mynah.core.errors import BadCheckpoint
+from mynah.catalog.shapes import Shapes
 from mynah.features.mel import MelFormat
 from mynah.speak.tacotron2.net import Config, Net
 
@@ -19,7 +19,6 @@ FORMAT = MelFormat(centred=True, epsilon=0.0)
 
 _FORMAT = "mynah speak/tacotron2"
 _SIGNS = ("embedding.weight", "decoder.attention_layer.location_layer.location_conv.conv.weight")
-_MOST = 8192  # of any size
 
 
 def is_model(held: Any) -> bool:
@@ -34,12 +33,7 @@ def read(path: Path | str) -> tuple[Config, dict[str, Tensor]]:
         BadCheckpoint: Damaged, hostile, or of another system; the message says why.
     """
     state = _state(load_foreign(path))
-    for name, value in state.items():
-        if not isinstance(value, Tensor):
-            _refuse(path, f"holds no model of Tacotron 2 ({name[:80]!r} is no tensor)")
-        if value.is_floating_point() and not value.isfinite().all():
-            _refuse(path, f"{name[:80]} holds values that are not numbers (NaN or infinite)")
-    config = _config(state, path)
+    config = _config(Shapes(state, path, "Tacotron 2"))
     with torch.device("meta"):
         net = Net(config)
     require_fit(net, state, str(path))
@@ -51,6 +45,11 @@ def write(state: Mapping[str, Tensor], path: Path | str) -> Path:
     return to_safetensors(state, path, {"format": _FORMAT})
 
 
+def converted(path: Path, out: Path) -> Path:
+    """Any of the files as safetensors; raises as `read`."""
+    return write(read(path)[1], out)
+
+
 def _state(held: Mapping[str, Any]) -> dict[str, Any]:
     inner = held.get("state_dict")
     state = inner if isinstance(inner, Mapping) else held
@@ -58,20 +57,13 @@ def _state(held: Mapping[str, Any]) -> dict[str, Any]:
     return {key.removeprefix("module."): value for key, value in state.items() if isinstance(key, str)}
 
 
-def _config(state: Mapping[str, Tensor], where: object) -> Config:
-    def size(name: str, dimension: int) -> int:
-        value = state.get(name)
-        if value is None or value.ndim <= dimension:
-            _refuse(where, f"holds no model of Tacotron 2 as NVIDIA's (no {name}, or none of its shape)")
-        if not 1 <= value.shape[dimension] <= _MOST:
-            _refuse(where, f"{name} is of a size that no model has")
-        return value.shape[dimension]
-
+def _config(shapes: Shapes) -> Config:
+    size = shapes.size
     conv = "decoder.attention_layer.location_layer.location_conv.conv.weight"
     config = Config(
         symbols=size("embedding.weight", 0),
         size=size("embedding.weight", 1),
-        reading_layers=_count(state, "encoder.convolutions."),
+        reading_layers=shapes.count("encoder.convolutions."),
         reading_kernel=size("encoder.convolutions.0.0.conv.weight", 2),
         prenet=size("decoder.prenet.layers.0.linear_layer.weight", 0),
         attention_units=size("decoder.attention_rnn.weight_hh", 1),
@@ -81,20 +73,12 @@ def _config(state: Mapping[str, Tensor], where: object) -> Config:
         units=size("decoder.decoder_rnn.weight_hh", 1),
         bands=size("decoder.prenet.layers.0.linear_layer.weight", 1),
         finish=size("postnet.convolutions.0.0.conv.weight", 0),
-        finish_layers=_count(state, "postnet.convolutions."),
+        finish_layers=shapes.count("postnet.convolutions."),
         finish_kernel=size("postnet.convolutions.0.0.conv.weight", 2),
     )
     said = size("decoder.linear_projection.linear_layer.weight", 0)
     if said != config.bands:
-        _refuse(where, f"says {said} values at a time and hears {config.bands}: only one frame for each step can be")
+        shapes.refuse(f"says {said} values at a time and hears {config.bands}: only one frame for each step can be")
     if config.bands != FORMAT.bands:
-        _refuse(where, f"speaks mel spectrograms of {config.bands} bands, and {FORMAT.bands} are what can be sounded")
+        shapes.refuse(f"speaks mel spectrograms of {config.bands} bands, and {FORMAT.bands} are what can be sounded")
     return config
-
-
-def _count(state: Mapping[str, Tensor], before: str) -> int:
-    return len({name.removeprefix(before).partition(".")[0] for name in state if name.startswith(before)})
-
-
-def _refuse(where: object, why: str) -> NoReturn:
-    raise BadCheckpoint(f"{where}: {why}")

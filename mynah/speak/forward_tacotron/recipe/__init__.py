@@ -57,10 +57,10 @@ def course(
         raise BadCheckpoint(f"{start}: there is no such file to go on from")
     figures, begun = plan or USUAL, published.read(start) if start else None
     clips = read_aloud(data, skip=skip)
-    reads = begun.front if begun else front or Front.of(" ".join(clip.text for clip in clips[:HEARD]))
+    reads = begun[0].front if begun else front or Front.of(" ".join(clip.text for clip in clips[:HEARD]))
     aligner, speaker = sizes or SIZES
     aligner = replace(aligner, symbols=len(reads.alphabet))
-    speaker = replace(speaker, symbols=len(reads.alphabet))
+    speaker = replace(speaker, front=reads, symbols=len(reads.alphabet))
 
     def readings() -> Readings:
         takes = prepare(clips, folder / "prepared").takes
@@ -72,7 +72,7 @@ def course(
     def speak() -> Recipe:
         net, heard = trained(folder, aligner), readings()
         parts = sounded(heard, net, reads, figures, known=folder / FILE)
-        config, state = (begun.config, begun.state) if begun else (speaker, None)
-        return SpeakRecipe(heard, parts, reads, config, figures, start=state)
+        config, state = begun or (speaker, None)
+        return SpeakRecipe(heard, parts, config, figures, start=state)
 
     return {"align": align, "speak": speak}

@@ -14,7 +14,7 @@ from mynah.core.errors import BadCheckpoint
 from mynah.core.recipe import Batch, Recipe
 from mynah.speak.forward_tacotron.aligner import Aligner, AlignerConfig
 from mynah.speak.forward_tacotron.net import SILENCE
-from mynah.speak.forward_tacotron.recipe.plan import AlignPhase, Plan
+from mynah.speak.forward_tacotron.recipe.plan import Plan, at
 from mynah.train.checkpoint import aside
 from mynah.train.transcripts import Readings
 
@@ -44,13 +44,9 @@ class AlignRecipe(Recipe):
             self.net = Aligner(config)
         self.nets = nn.ModuleDict({"aligner": self.net})
 
-    def phase(self, step: int) -> AlignPhase:
-        """The one that a step is in."""
-        return next((phase for phase in self.plan.align if step < phase.until), self.plan.align[-1])
-
     def batch(self, step: int) -> Batch:
         # Where several batches are drawn for one step, they are numbered on.
-        phase = self.phase(step // self.batches)
+        phase = at(self.plan.align, step // self.batches)
         readings = self.readings.drawn(step, phase.clips, self.plan.seed)
         most = max(reading.frames for reading in readings) + 1
         batch = self.readings.batch(readings, silence=SILENCE, more=1 + -most % phase.each)
@@ -60,7 +56,7 @@ class AlignRecipe(Recipe):
         return list(self.net.parameters())
 
     def learning_rate(self, turn: str, step: int) -> float:
-        return self.phase(step).rate
+        return at(self.plan.align, step).rate
 
     def optimizer(self, turn: str) -> dict[str, Any]:
         return {"betas": (0.9, 0.999), "weight_decay": 0.0}

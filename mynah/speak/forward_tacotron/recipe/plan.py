@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 
 class AlignPhase(NamedTuple):
@@ -21,6 +22,20 @@ class SpeakPhase(NamedTuple):
     until: int
     rate: float
     clips: int
+
+
+Phase = TypeVar("Phase", AlignPhase, SpeakPhase)
+
+
+def at(phases: Sequence[Phase], step: int) -> Phase:
+    """The phase that a step is in.
+
+    Example:
+
+        >>> [at(Plan().align, step).each for step in (0, 9_999, 10_000, 60_000)]
+        [10, 10, 5, 1]
+    """
+    return next((phase for phase in phases if step < phase.until), phases[-1])
 
 
 @dataclass(frozen=True)

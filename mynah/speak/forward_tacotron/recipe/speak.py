@@ -16,9 +16,8 @@ from mynah.core.types import Audio
 from mynah.speak.forward_tacotron import published
 from mynah.speak.forward_tacotron.net import SILENCE, Config, Net, Spoken
 from mynah.speak.forward_tacotron.published import FORMAT
-from mynah.speak.forward_tacotron.recipe.plan import Plan, SpeakPhase
+from mynah.speak.forward_tacotron.recipe.plan import Plan, at
 from mynah.speak.forward_tacotron.recipe.prosody import Sounded
-from mynah.speak.forward_tacotron.symbols import Front
 from mynah.train.checkpoint import aside
 from mynah.train.transcripts import Reading, Readings
 from mynah.vocode import vocoder
@@ -34,8 +33,7 @@ class SpeakRecipe(Recipe):
     Args:
         readings: Where recordings are.
         sounded: What to learn from, and what is held out.
-        front: How texts are read.
-        config: Sizes.
+        config: Sizes, and how texts are read.
         plan: Figures of the run.
         start: State of a model to go on from.
     """
@@ -47,13 +45,12 @@ class SpeakRecipe(Recipe):
         self,
         readings: Readings,
         sounded: tuple[Sequence[Sounded], Sequence[Sounded]],
-        front: Front,
         config: Config,
         plan: Plan,
         *,
         start: dict[str, Tensor] | None = None,
     ) -> None:
-        self.readings, self.front, self.plan = readings, front, plan
+        self.readings, self.plan = readings, plan
         self.sounded = {id(each.reading): each for part in sounded for each in part}
         # Only what the aligner is sure of is drawn.
         readings.training[:] = [each.reading for each in sounded[0]]
@@ -66,19 +63,15 @@ class SpeakRecipe(Recipe):
             load_strict(self.net, start, "the model to go on from")
         self.nets = nn.ModuleDict({"net": self.net})
 
-    def phase(self, step: int) -> SpeakPhase:
-        """The one that a step is in."""
-        return next((phase for phase in self.plan.speak if step < phase.until), self.plan.speak[-1])
-
     def batch(self, step: int) -> Batch:
         # Where several batches are drawn for one step, they are numbered on.
-        return self._batch(self.readings.drawn(step, self.phase(step // self.batches).clips, self.plan.seed))
+        return self._batch(self.readings.drawn(step, at(self.plan.speak, step // self.batches).clips, self.plan.seed))
 
     def parameters(self, turn: str) -> list[nn.Parameter]:
         return list(self.net.parameters())
 
     def learning_rate(self, turn: str, step: int) -> float:
-        return self.phase(step).rate
+        return at(self.plan.speak, step).rate
 
     def optimizer(self, turn: str) -> dict[str, Any]:
         return {"betas": (0.9, 0.999), "weight_decay": 0.0}
@@ -129,7 +122,7 @@ class SpeakRecipe(Recipe):
     def export(self, folder: str) -> list[str]:
         """`forward_tacotron.safetensors`, which `mynah speak --weights` and `mynah import` take."""
         path = Path(folder) / "forward_tacotron.safetensors"
-        return [str(published.write(self.net.state_dict(), self.front, self.net.config, path))]
+        return [str(published.write(self.net.config, self.net.state_dict(), path))]
 
 
 def differences(said: Spoken, batch: Batch) -> dict[str, Tensor]:
