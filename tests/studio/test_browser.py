@@ -159,6 +159,9 @@ def test_a_melody_is_drawn_over_and_sung(studio: Any, chromium: Any, song: Path,
     drag(5.0, 6.0, 0.2)
     page.click("#contour [data-deed=undo]")
     visit.shot(shots / "drawn.png")
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit.shot(shots / "drawn-phone.png")
+    page.set_viewport_size({"width": 1280, "height": 900})
     before = page.get_attribute("#cover-steps [data-job]", "data-job")
     cover(page, before=before or "")
     drawn = melody("drawn.csv").values
@@ -268,6 +271,11 @@ def test_every_width_light_and_language(
     for number in range(page.locator("button[role=tab]:visible").count()):
         page.locator("button[role=tab]:visible").nth(number).click()
         visit.shot(shots / f"{name}-{number}.png")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
+    for number in range(page.locator(".overflow-dropdown button").count()):
+        page.locator(".overflow-menu > button").click()
+        page.locator(".overflow-dropdown button").nth(number).click()
+        visit.shot(shots / f"{name}-more-{number}.png")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
     if name == "japanese":
         assert page.url.endswith("/ja/")
