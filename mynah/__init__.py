@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mynah.separate import separate as separate
     from mynah.speak import speak as speak
     from mynah.transcribe import transcribe as transcribe
+    from mynah.vocode import vocode as vocode
     from mynah.voices.library import names as voices
 
     __version__: str
@@ -53,6 +54,7 @@ _HOMES = {
     "separate": "mynah.separate",
     "speak": "mynah.speak",
     "transcribe": "mynah.transcribe",
+    "vocode": "mynah.vocode",
     "voice": "mynah.api:voice",
     "voices": "mynah.voices",
     "write": "mynah.audio.files:write",
@@ -74,6 +76,7 @@ __all__ = [
     "separate",
     "speak",
     "transcribe",
+    "vocode",
     "voice",
     "voices",
     "write",

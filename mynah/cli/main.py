@@ -25,6 +25,7 @@ COMMANDS = {
     "separate": "take songs apart into vocals and accompaniment, or into more stems",
     "speak": "say a text in any voice",
     "transcribe": "write down what is said or sung, as text or subtitles",
+    "vocode": "sound recordings through a mel spectrogram and back, to hear how good a vocoder is",
     "enrol": "make a voice from recordings of somebody",
     "import": "take in a voice that somebody else trained: a file, a folder, an archive, an address or the hub",
     "voices": "list, show, mix, export, import and remove voices",

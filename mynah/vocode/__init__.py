@@ -8,6 +8,7 @@ system come in with the first call.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from inspect import signature
 from pathlib import Path
@@ -27,18 +28,21 @@ DEFAULT = "griffin_lim"
 def vocode(
     recording: Audio | Path | str,
     *,
-    system: str = DEFAULT,
-    weights: str = "default",
+    system: str | None = None,
+    weights: Path | str = "default",
     device: str = "cpu",
+    progress: Callable[[float], None] = lambda fraction: None,
     **options: Any,
 ) -> Audio:
     """What becomes of a recording on the way to a mel spectrogram and back: how good a vocoder is.
 
     Args:
         recording: Sound, or the file that it is in.
-        system: One of the files of this folder; loaded at the first call and kept.
-        weights: By name, or their file or folder.
+        system: One of the files of this folder; loaded at the first call and kept. By default the one whose the weights
+            are, or Griffin-Lim where none are named.
+        weights: Their file or folder.
         device: Where the nets run, as torch calls it.
+        progress: Told the fraction that is done, by systems that can tell.
         options: By name, as `mynah vocode --help` lists them; what is not given keeps its default.
 
     Returns:
@@ -54,12 +58,21 @@ def vocode(
     from mynah.core.registry import find, full
     from mynah.core.verbs import options_of
 
-    name = full(system, "vocode")
+    named = system_of(Path(weights)) if system is None and weights != "default" else system or DEFAULT
+    name = full(named, "vocode")
     chosen = options_of(find(name), "vocode").of(**options)
-    sound: Audio = loaded(name, device, weights).vocode(
-        read(recording) if isinstance(recording, Path | str) else recording, chosen
-    )
-    return sound
+    sound = read(recording) if isinstance(recording, Path | str) else recording
+    return sounded(loaded(name, device, str(weights)), sound, chosen, progress=progress)
+
+
+def sounded(
+    engine: Any, sound: Audio, options: Any = None, *, progress: Callable[[float], None] = lambda fraction: None
+) -> Audio:
+    """What a loaded system makes of a recording, and how far it is where it can tell."""
+    told = {"progress": progress} if "progress" in signature(engine.vocode).parameters else {}
+    made: Audio = engine.vocode(sound, options, **told)
+    progress(1.0)
+    return made
 
 
 def vocoder(place: Path | str = DEFAULT, format: MelFormat | None = None, *, device: str = "cpu") -> Vocodes[Any]:
@@ -112,7 +125,6 @@ class Fitted:
 
 
 def _vocoder(place: str, format: MelFormat | None, device: str) -> Any:
-    from mynah.core.errors import BadOption
     from mynah.core.registry import find, full, names
 
     system, told, weights = place.partition("=")
@@ -120,15 +132,26 @@ def _vocoder(place: str, format: MelFormat | None, device: str) -> Any:
         kind = find(full(system, "vocode"))
         fit = {"format": format} if format and "format" in signature(kind.load).parameters else {}
         return kind.load(weights if told else "default", device=device, **fit)
-    path = Path(place).expanduser()
-    known = [name for name in names() if name.startswith("vocode/")]
+    return loaded(system_of(Path(place)), device, place)
+
+
+def system_of(weights: Path) -> str:
+    """The system, such as `vocode/...`, that recognises a file or a folder.
+
+    Raises:
+        BadOption: There is nothing, or nobody recognises it.
+    """
+    from mynah.core.errors import BadOption
+    from mynah.core.registry import find, names
+
+    path, known = weights.expanduser(), [name for name in names() if name.startswith("vocode/")]
     if not path.exists():
-        raise BadOption(f"no vocoder {place!r}: neither a file, a folder, nor one of {', '.join(known)}")
+        raise BadOption(f"no vocoder {str(weights)!r}: neither a file, a folder, nor one of {', '.join(known)}")
     for name in known:
         vocodes: Any = find(name)
         if vocodes.recognises(path):
-            return loaded(name, device, str(path))
-    raise BadOption(f"{place} is nothing that a vocoder here knows: there are {', '.join(known)}")
+            return name
+    raise BadOption(f"{weights} is nothing that a vocoder here knows: there are {', '.join(known)}")
 
 
 @lru_cache(maxsize=2)
