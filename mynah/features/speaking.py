@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
@@ -21,6 +21,7 @@ from mynah.core.verbs import Files
 from mynah.nets.brought import Brought
 
 C = TypeVar("C")
+T = TypeVar("T")
 
 Vocoder = Annotated[
     str,
@@ -83,6 +84,22 @@ class Speaking(System[C | None], Generic[C]):
         return cls(cls.net_of(path), name=path.stem, device=device)
 
     @classmethod
+    def recognises(cls, files: Files) -> bool:
+        """Whether one of the files is a model of its kind, as the system's own `adopting` tells."""
+        found: bool = import_module(f"{cls.__module__}.adopting").recognises(files)
+        return found
+
+    @classmethod
+    def adopt(cls, files: Files, into: Path) -> Voice:
+        """The voice that lies in the files.
+
+        Raises:
+            BadCheckpoint: Damaged, hostile, of an unknown layout, or several.
+        """
+        voice: Voice = import_module(f"{cls.__module__}.adopting").adopt(files, into)
+        return voice
+
+    @classmethod
     def course(
         cls,
         data: Path,
@@ -141,6 +158,22 @@ class Speaking(System[C | None], Generic[C]):
                 "imported from one"
             )
         return self._brought.of(voice)
+
+
+def followed(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
+    """Each with whether another one follows.
+
+    Example:
+
+        >>> list(followed("ab"))
+        [('a', True), ('b', False)]
+    """
+    every = iter(items)
+    for item in every:
+        for after in every:
+            yield item, True
+            item = after
+        yield item, False
 
 
 def joined(pieces: Iterable[Audio]) -> Audio:

@@ -9,7 +9,8 @@ sentence; letters are told by AnyASCII, see `mynah.text.keithito`; files of seve
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -22,9 +23,9 @@ from mynah.catalog.checkpoint import load_strict
 from mynah.core.errors import BadOption, BadText
 from mynah.core.system import Card
 from mynah.core.types import Audio, Voice
-from mynah.core.verbs import Files, Options, Vocodes
-from mynah.features.speaking import Pause, Speaking, Vocoder, joined
-from mynah.speak.forward_tacotron import adopting, published
+from mynah.core.verbs import Options, Vocodes
+from mynah.features.speaking import Pause, Speaking, Vocoder, followed, joined
+from mynah.speak.forward_tacotron import published
 from mynah.speak.forward_tacotron.net import Config, Net, SeriesConfig
 from mynah.speak.forward_tacotron.published import FORMAT
 from mynah.speak.forward_tacotron.symbols import Front
@@ -90,20 +91,6 @@ class ForwardTacotron(Speaking[Config]):
         load_strict(net, state, str(path))
         return net.eval().requires_grad_(False)
 
-    @classmethod
-    def recognises(cls, files: Files) -> bool:
-        """Whether one of the files is a model of ForwardTacotron."""
-        return adopting.recognises(files)
-
-    @classmethod
-    def adopt(cls, files: Files, into: Path) -> Voice:
-        """The voice that lies in the files.
-
-        Raises:
-            BadCheckpoint: Damaged, hostile, of an unknown layout, or several.
-        """
-        return adopting.adopt(files, into)
-
     def speak(self, text: str, voice: Voice, options: ForwardTacotronOptions | None = None) -> Audio:
         """Say a text; whose voice it is comes with the weights, and in which language, too.
 
@@ -129,15 +116,15 @@ class ForwardTacotron(Speaking[Config]):
         net: Net = self.net_for(voice)
         _require(net.config, options)
         sounding = vocoder(options.vocoder, FORMAT, device=self.device)
-        said = [numbers for sentence in sentences(text) if (numbers := net.config.front.numbers_of(sentence))]
-        if not said:
+        said = (numbers for sentence in sentences(text) if (numbers := net.config.front.numbers_of(sentence)))
+        if (first := next(said, None)) is None:
             raise BadText(
                 f"there is nothing to say in this text: {text.strip()[:20]!r} is in letters unknown to {self.system}"
             )
-        return self._uttered(net, sounding, said, options)
+        return self._uttered(net, sounding, chain([first], said), options)
 
     def _uttered(
-        self, net: Net, sounding: Vocodes[Options], said: list[list[int]], options: ForwardTacotronOptions
+        self, net: Net, sounding: Vocodes[Options], said: Iterable[list[int]], options: ForwardTacotronOptions
     ) -> Iterator[Audio]:
         def melody(pitch: Tensor) -> Tensor:
             return pitch * options.liveliness + options.height
@@ -145,11 +132,11 @@ class ForwardTacotron(Speaking[Config]):
         def strength(energy: Tensor) -> Tensor:
             return energy * options.energy
 
-        for place, numbers in enumerate(said, 1):
+        for numbers, more in followed(said):
             symbols = torch.tensor([numbers], device=self.device)
             mel = net.speak(symbols, speed=options.speed, pitch=melody, energy=strength).finished
             wave = sounding.wave(mel, seed=options.seed)[0].cpu()
-            pause = round(options.pause_seconds * FORMAT.rate) if place < len(said) else 0
+            pause = round(options.pause_seconds * FORMAT.rate) if more else 0
             yield Audio(F.pad(wave, (0, pause))[None], FORMAT.rate)
 
 

@@ -24,9 +24,9 @@ from mynah.catalog.checkpoint import load_strict
 from mynah.core.errors import BadText
 from mynah.core.system import Card
 from mynah.core.types import Audio, Voice
-from mynah.core.verbs import Files, Options, Vocodes
+from mynah.core.verbs import Options, Vocodes
 from mynah.features.speaking import Pause, Speaking, Vocoder, joined
-from mynah.speak.tacotron2 import adopting, published
+from mynah.speak.tacotron2 import published
 from mynah.speak.tacotron2.net import Config, Net
 from mynah.speak.tacotron2.published import FORMAT
 from mynah.speak.tacotron2.symbols import numbers_of, tied
@@ -86,20 +86,6 @@ class Tacotron2(Speaking[Config]):
         net = Net(config)
         load_strict(net, state, str(path))
         return net.eval().requires_grad_(False)
-
-    @classmethod
-    def recognises(cls, files: Files) -> bool:
-        """Whether one of the files is a model of Tacotron 2."""
-        return adopting.recognises(files)
-
-    @classmethod
-    def adopt(cls, files: Files, into: Path) -> Voice:
-        """The voice that lies in the files.
-
-        Raises:
-            BadCheckpoint: Damaged, hostile, of an unknown layout, or several.
-        """
-        return adopting.adopt(files, into)
 
     def speak(self, text: str, voice: Voice, options: Tacotron2Options | None = None) -> Audio:
         """Say a text; whose voice it is comes with the weights.
