@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -146,12 +147,17 @@ class TrainTab:
         state = self._said(course.status.capitalize())
         return [
             f"<div role='status' data-status='{course.status}'><p class='state'>{escape(state)}</p>"
-            f"<pre>{escape(chr(10).join(course.lines))}</pre></div>",
+            f"<pre>{escape(self._plain(course.lines))}</pre></div>",
             _drawn(course.losses),
             _drawn(course.measures),
             gr.Image(self._picture(course.report), visible=True) if course.report else gr.Image(visible=False),
             gr.Timer(active=course.status == "running"),
         ]
+
+    def _plain(self, lines: Sequence[str]) -> str:
+        """What a training says; where things lie is for those who sit at the machine."""
+        text = "\n".join(lines)
+        return text if self._desk.house.settings.loopback else text.replace(f"{self._all.place}/", "")
 
     def _picture(self, report: Path) -> str:
         """A copy of it, where the page may show it from: one for each time that it was drawn."""

@@ -1,4 +1,4 @@
-"""A person at the tabs that are made from protocols: each verb is asked for, and heard or read. Run by `make browser`."""
+"""A person at the tabs that are made from protocols: each verb is asked for, heard or read. Run by `make browser`."""
 
 from __future__ import annotations
 
