@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, get_args, get_type_hints, runtime_checkable
 
@@ -117,6 +117,27 @@ class Adopts(Protocol):
 
         Raises:
             BadCheckpoint: Damaged, of an unknown layout, or not numbers; the message names the file and says why.
+        """
+        ...
+
+
+@runtime_checkable
+class Casts(Protocol):
+    """One that `Adopts` models of which some have several voices; each becomes a voice of its own in the library."""
+
+    @classmethod
+    def cast(cls, weights: Path) -> Sequence[str]:
+        """The names of a model's voices, as `adopt` wrote it; that with which it sings by itself comes first."""
+        ...
+
+    @classmethod
+    def alone(cls, weights: Path, speaker: str, into: Path) -> Voice:
+        """As `adopt`, of one of those voices: writes the model with no voice but that one.
+
+        Args:
+            weights: Of all of them.
+            speaker: One that `cast` names.
+            into: An empty folder, which becomes the voice's home.
         """
         ...
 

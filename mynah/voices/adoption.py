@@ -8,16 +8,22 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace as changed
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from mynah.core.errors import BadCheckpoint, BadOption
 from mynah.core.types import Terms, Voice
+from mynah.core.verbs import Adopts, Casts
 from mynah.voices import library, store
 from mynah.voices.parcel import SUFFIX
-from mynah.voices.sheet import fit_name
+from mynah.voices.sheet import fit_name, same_name
 
 Progress = Callable[[float], None]
+
+MOST_SPEAKERS = 16  # that become voices of their own, because each takes the place of the whole model
 
 
 def adopt(
@@ -31,6 +37,9 @@ def adopt(
     progress: Progress = lambda fraction: None,
 ) -> Voice:
     """Take in a voice that somebody else trained, and keep it in the library. Nothing in its files is ever run.
+
+    Where a model has several voices, the others are kept, too: those of `band` with `ann` and `bo` in it as `band`,
+    which is the first, and `band-bo`. With more than 16 there is only the first, and the option `speaker`.
 
     Args:
         source: A model's file, a zip archive or a folder with it and its index, an `https://` address, `owner/name` or
@@ -57,7 +66,6 @@ def adopt(
     store.refuse_taken(name, replace=replace)
     from mynah.catalog.sources import gathered, outlined
     from mynah.core.registry import those
-    from mynah.core.verbs import Adopts
 
     store.shelf().mkdir(parents=True, exist_ok=True)
     # Where the files are looked at nobody else looks, and what a killed run leaves there is swept away.
@@ -70,17 +78,47 @@ def adopt(
                 what = f"voices of {' and '.join(takers)}: give one file" if takers else "no voice of a kind known here"
                 raise BadCheckpoint(f"{source}: holds {what} ({held})")
             [(system, taker)] = takers.items()
-            with store.shelved(name, replace=replace) as folder:
-                taken: Voice = taker.adopt(files, folder)  # type: ignore[attr-defined]
+
+            def keep(called: str, make: Callable[[Path], Voice]) -> Voice:
+                """Made in a folder of its own, which appears when all have been made."""
+                folder = making.enter_context(store.shelved(called, replace=replace))
+                taken = make(folder)
                 voice = changed(
-                    taken, name=name, system=system, range_hz=range_hz or taken.range_hz, terms=terms or Terms()
+                    taken, name=called, system=system, range_hz=range_hz or taken.range_hz, terms=terms or Terms()
                 )
-                store.write_voice(
-                    voice, store.sheet_for(voice, "imported", 0.0, origin=origin or _origin(source)), folder
-                )
+                sheet = store.sheet_for(voice, "imported", 0.0, origin=origin or _origin(source))
+                store.write_voice(voice, sheet, folder)
+                return voice
+
+            with ExitStack() as making:
+                first = keep(name, lambda folder: taker.adopt(files, folder))  # type: ignore[attr-defined]
+                for called, speaker in _others(name, taker, first).items():
+                    keep(called, partial(_alone, taker, first, speaker))
         except BadCheckpoint as error:
             raise BadCheckpoint(_without(str(error), Path(desk), source)) from error
     return store.read_voice(store.shelf() / name)
+
+
+def _others(name: str, taker: Any, first: Voice) -> dict[str, str]:
+    """What to call the voices of a model besides the one it sings with by itself, and their names in it."""
+    if not issubclass(taker, Casts) or first.weights is None:
+        return {}
+    speakers = taker.cast(first.weights)
+    if len(speakers) > MOST_SPEAKERS:
+        return {}
+    called: dict[str, str] = {}
+    for place, speaker in enumerate(speakers[1:], 1):
+        try:
+            fit = fit_name(f"{name}-{speaker}")
+        except BadOption:  # it was called for other eyes
+            fit = fit_name(f"{name}-{place}")
+        called[f"{name}-{place}" if any(same_name(fit, other) for other in called) else fit] = speaker
+    return called
+
+
+def _alone(taker: Any, first: Voice, speaker: str, folder: Path) -> Voice:
+    voice: Voice = taker.alone(first.weights, speaker, folder)
+    return voice
 
 
 def _name_of(source: str) -> str:

@@ -1,5 +1,6 @@
 """Voices of a community: taken in, kept, sung with by name, and removed."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,10 @@ from mynah.convert import convert
 from mynah.convert.rvc.net import Singer
 from mynah.convert.rvc.published import description
 from mynah.convert.rvc.sizes import DecoderConfig, NetConfig
+from mynah.convert.so_vits_svc import SoVitsSvc
+from mynah.convert.so_vits_svc.net import Singer as SoVitsSinger
+from mynah.convert.so_vits_svc.sizes import NetConfig as SoVitsConfig
+from mynah.convert.so_vits_svc.sizes import decoder
 from mynah.core.errors import BadCheckpoint, BadOption, BadVoice
 from mynah.core.types import Audio, Terms
 from mynah.features.contentvec import Ears
@@ -168,3 +173,43 @@ def test_sound_is_no_model(tmp_path: Path, sounds: Any) -> None:
     silence: Audio = sounds.silence(0.1)
     with pytest.raises(BadCheckpoint, match="neither a torch file"):
         adopt(write(silence, tmp_path / "a.wav"), "singer")
+
+
+def imported() -> set[str]:
+    return {summary.name for summary in library.names() if summary.kind == "imported"}
+
+
+def test_every_voice_of_a_model_becomes_one(tmp_path: Path, shelf: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    config = SoVitsConfig(
+        words=256, bins=9, latent=8, hidden=8, filters=8, layers=1, voices=4, condition=4, decoder=decoder(channels=32)
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        state = dict(SoVitsSinger(config).state_dict())
+    torch.save({"model": state, "iteration": 1, "optimizer": {}, "learning_rate": 1e-4}, shared / "G_1.pth")
+    about = {
+        "train": {},
+        "data": {"sampling_rate": 44_100, "hop_length": 512, "filter_length": 2048},
+        "model": {
+            "resblock": "1",
+            "resblock_kernel_sizes": [3, 7, 11],
+            "resblock_dilation_sizes": [[1, 3, 5], [1, 3, 5], [1, 3, 5]],
+            "upsample_rates": [8, 8, 2, 2, 2],
+            "upsample_kernel_sizes": [16, 16, 4, 4, 4],
+            "ssl_dim": 256,
+            "n_speakers": 4,
+        },
+        "spk": {"ann": 1, "bo": 0, "c/d": 2, "Ann": 3},
+    }
+    (shared / "config.json").write_text(json.dumps(about))
+    assert adopt(shared, "band").name == "band"
+    assert imported() == {"band", "band-ann", "band-2", "band-3"}
+    singers = {name: SoVitsSvc.load(str(library.find(name).weights)).config.speakers for name in ("band", "band-3")}
+    assert singers == {"band": about["spk"], "band-3": {"Ann": 3}}
+    # All of them or none.
+    library.remove("band")
+    with pytest.raises(BadVoice, match="already a voice 'band-ann'"):
+        adopt(shared, "band")
+    assert imported() == {"band-ann", "band-2", "band-3"}

@@ -170,6 +170,16 @@ class SoVitsSvc(ContentSinger[Config, SoVitsSvcOptions]):
         given = _model(locate(weights, cls.card.weights), device)
         return cls(Config(given.singer.config, speakers=given.speakers), ears, given.singer, device=device)
 
+    @classmethod
+    def cast(cls, weights: Path) -> list[str]:
+        """See `mynah.core.verbs.Casts`."""
+        return adopting.cast(weights)
+
+    @classmethod
+    def alone(cls, weights: Path, speaker: str, into: Path) -> Voice:
+        """See `mynah.core.verbs.Casts`."""
+        return adopting.alone(weights, speaker, into)
+
     def stream(self, voice: Voice, options: SoVitsSvcOptions | None = None, *, rate: int) -> Sung:
         """Sing while the sound still comes in; see `mynah.core.verbs.Streams`.
 

@@ -37,5 +37,18 @@ def adopt(files: Files, into: Path) -> Voice:
     return Voice(speakers[0] if len(speakers) == 1 else path.stem, (0.0, 0.0), weights=weights)
 
 
+def cast(weights: Path) -> list[str]:
+    """As `mynah.core.verbs.Casts.cast`."""
+    speakers = published.read(weights).speakers
+    return sorted(speakers, key=lambda name: speakers[name])
+
+
+def alone(weights: Path, speaker: str, into: Path) -> Voice:
+    """As `mynah.core.verbs.Casts.alone`."""
+    given = published.read(weights)
+    about = {**given.about, "spk": {speaker: given.speakers[speaker]}}
+    return Voice(speaker, (0.0, 0.0), weights=published.written(given.singer, about, into / weights.name))
+
+
 def _models(files: Files) -> list[Path]:
     return [path for path, held in files.items() if published.state_in(held) is not None]
