@@ -146,7 +146,9 @@ def _state(path: Path) -> dict[str, Tensor]:
 
 
 def _is_tensorflow(place: Path) -> bool:
-    return any(next(place.rglob(name), None) is not None for name in _TENSORFLOW)
+    # Not all the way down: somebody may have named a home folder.
+    names = (f"{above}{name}" for name in _TENSORFLOW for above in ("", "*/", "*/*/"))
+    return any(next(place.glob(name), None) is not None for name in names)
 
 
 def _refuse(where: object, why: str) -> NoReturn:

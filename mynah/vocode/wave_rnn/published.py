@@ -84,6 +84,8 @@ def config_of(state: Mapping[str, Tensor], where: object) -> Config:
     Raises:
         BadCheckpoint: They are those of no WaveRNN that is known.
     """
+    if any(not value.ndim for name, value in state.items() if ".weight" in name):
+        _refuse(where, "has the sizes of no WaveRNN that is known")
     layers = sorted(
         (int(name.split(".")[2]), value.shape[-1])
         for name, value in state.items()
