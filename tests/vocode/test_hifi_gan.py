@@ -212,7 +212,7 @@ def test_what_is_exported_goes_on_and_sounds(tmp_path: Path) -> None:
     files = [Path(file) for file in recipe.export(str(tmp_path))]
     assert [file.name for file in files] == ["hifi_gan.safetensors", "hifi_gan.critics.safetensors"]
     assert HifiGan.recognises(files[0]) and not HifiGan.recognises(files[1])
-    config, net = published.read(files[0])
+    config, net = published.read(tmp_path)  # the critics beside it are none
     assert config == SMALL
     assert all(value.equal(recipe.net.state_dict()[name]) for name, value in net.state_dict().items())
     critics = critics_of(files[1])

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from mynah.catalog.checkpoint import load_foreign, load_strict, outline, require_fit, to_safetensors
-from mynah.catalog.header import read_header
+from mynah.catalog.described import metadata, parsed, text
 from mynah.core.errors import BadCheckpoint
 from mynah.nets.normed import old_names, split
 from mynah.nets.nsf import Decoder
@@ -84,7 +84,7 @@ def file_in(place: Path) -> Path:
     if steps:
         return steps[max(steps)]
     for pattern in _LIKELY:
-        likely = [path for path in files if path.match(pattern)]
+        likely = [path for path in files if path.match(pattern) and not path.stem.endswith(".critics")]
         if len(likely) > 1:
             raise BadCheckpoint(f"{place}: {likely[0].name} or {likely[1].name}? Give the file, not the folder")
         if likely:
@@ -116,11 +116,11 @@ def named(held: Mapping[Any, Any], path: Path) -> dict[str, Tensor]:
 def _config(path: Path, state: Mapping[str, Tensor]) -> Config:
     """As the file says, or the `config.json` beside it; else of the published nets the one that the weights fit."""
     beside = path.with_name("config.json")
-    metadata = _metadata(path)
-    if metadata.get("format") == KIND:
-        return config_of(_parsed(metadata.get("config", ""), path), path)
+    about = metadata(path)
+    if about.get("format") == KIND:
+        return config_of(parsed(about.get("config", ""), path), path)
     if beside.is_file():
-        return config_of(_parsed(_text(beside), beside), beside)
+        return config_of(parsed(text(beside), beside), beside)
     for decoder in SIZES.values():
         config = replace(Config(), decoder=decoder)
         with torch.device("meta"):
@@ -130,27 +130,3 @@ def _config(path: Path, state: Mapping[str, Tensor]) -> Config:
                for name, value in state.items()):  # fmt: skip
             return config
     raise BadCheckpoint(f"{path}: is none of the published sizes: put its config.json beside it")
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    try:
-        return read_header(path).metadata
-    except BadCheckpoint:
-        return {}  # a torch file
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadCheckpoint(f"{path}: cannot be read: {error}") from None
-
-
-def _parsed(text: str, where: Path) -> Mapping[str, Any]:
-    try:
-        told = json.loads(text)
-    except (ValueError, RecursionError):
-        raise BadCheckpoint(f"{where}: its description is no JSON") from None
-    if not isinstance(told, dict):
-        raise BadCheckpoint(f"{where}: its description is no JSON object")
-    return told

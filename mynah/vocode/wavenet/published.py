@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mynah.catalog.arrays import read_array
 from mynah.catalog.checkpoint import load_foreign, load_strict, outline, require_fit, to_safetensors
-from mynah.catalog.header import read_header
+from mynah.catalog.described import metadata, parsed, text
 from mynah.core.errors import BadCheckpoint
 from mynah.features.mel import MelFormat, Scale
 from mynah.nets.normed import old_names, split
@@ -101,12 +101,12 @@ def named(held: Mapping[Any, Any], path: Path) -> dict[str, Tensor]:
 
 
 def _config(path: Path, state: Mapping[str, Tensor]) -> Config:
-    metadata = _metadata(path)
-    if metadata.get("format") == KIND:
-        return _ours(_parsed(metadata.get("config", ""), path), path)
+    about = metadata(path)
+    if about.get("format") == KIND:
+        return _ours(parsed(about.get("config", ""), path), path)
     early = any(name.startswith("upsample_conv.") for name in state)
     for preset in _presets(path):
-        return config_of(_parsed(_text(preset), preset), preset, early=early)
+        return config_of(parsed(text(preset), preset), preset, early=early)
     for config in _KNOWN:
         with torch.device("meta"):
             net = WaveNetNet(config)
@@ -118,7 +118,7 @@ def _config(path: Path, state: Mapping[str, Tensor]) -> Config:
 
 def _presets(path: Path) -> Iterator[Path]:
     for beside in [path.with_name("hparams.json"), path.with_suffix(".json"), *sorted(path.parent.glob("*.json"))]:
-        if beside.is_file() and f'"{NAME}"' in _text(beside):
+        if beside.is_file() and f'"{NAME}"' in text(beside):
             yield beside
 
 
@@ -155,27 +155,3 @@ def _ours(told: Mapping[str, Any], where: Path) -> Config:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadCheckpoint(f"{where}: its description is damaged: {error}") from None
     return config
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    try:
-        return read_header(path).metadata
-    except BadCheckpoint:
-        return {}  # a torch file
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadCheckpoint(f"{path}: cannot be read: {error}") from None
-
-
-def _parsed(text: str, where: Path) -> Mapping[str, Any]:
-    try:
-        told = json.loads(text)
-    except (ValueError, RecursionError):
-        raise BadCheckpoint(f"{where}: its description is no JSON") from None
-    if not isinstance(told, dict):
-        raise BadCheckpoint(f"{where}: its description is no JSON object")
-    return told

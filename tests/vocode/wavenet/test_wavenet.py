@@ -63,7 +63,9 @@ def test_a_file_of_the_later_generation_needs_its_statistics(tmp_path: Path) -> 
     )  # fmt: skip
     mel = torch.randn(2, 20, 9, generator=Generator().manual_seed(0))
     assert system.wave(mel).equal(Wavenet(system.config, net).wave(mel))
-    assert system.wave(mel)[:1].equal(system.wave(mel[:1]))  # every row has its own random numbers
+    alone = system.wave(mel[:1])
+    assert torch.allclose(system.wave(mel)[:1], alone, atol=1e-3)  # every row has its own random numbers
+    assert not torch.allclose(system.wave(mel)[1:], alone, atol=0.1)
     np.save(tmp_path / "meanvar.npy", np.zeros((3, 20)))
     with pytest.raises(BadCheckpoint, match="two rows of 20"):
         Wavenet.load(str(tmp_path))
@@ -116,15 +118,15 @@ def test_how_it_is_cut_makes_no_difference(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 class Tones:
-    """Tones in place of `Sounds`, and the spectrogram of one that is in none."""
+    """Tones that glide up and down, in place of `Sounds`."""
 
     rate = 8000
 
     def __init__(self) -> None:
         time = torch.arange(8192) / self.rate
         noise = 0.002 * torch.randn(8192, generator=Generator().manual_seed(0))
-        every = (400, 520, 640, 760, 880, 1000, 1120, 1240)
-        self.waves = [0.4 * torch.sin(math.tau * hz * time) + noise for hz in every]
+        every = [700 * 2 ** (0.8 * torch.sin(math.tau * (time + place / 8))) for place in range(8)]
+        self.waves = [0.4 * torch.sin(math.tau * hz.cumsum(0) / self.rate) + noise for hz in every]
         self.training, self.held_out = list(range(8)), []
 
     def draw(self, dice: Generator, count: int, samples: int) -> Tensor:
@@ -139,7 +141,8 @@ class Tones:
         return self.waves[take]
 
 
-FORMAT = MelFormat(8000, 256, 64, 256, 20, 125.0, 3600.0, True, epsilon=0.0)
+STEPS = 200
+FORMAT = MelFormat(8000, 256, 64, 256, 40, 125.0, 3600.0, True, epsilon=0.0)
 
 
 @pytest.mark.parametrize("kind", ["mol", "mulaw"])
@@ -149,10 +152,10 @@ def test_it_learns_tones_and_sounds_one_that_it_never_heard(kind: Any) -> None:
         statistics(tones, FORMAT, 0.0), kind, layers=8, stacks=2, residual=16, gate=32, skip=32, scales=(8, 8),
         mixture=3, gain=1.0, emphasis=0.0, cut_hz=0.0,
     )  # fmt: skip
-    recipe = WaveNetRecipe(tones, config, Plan(steps=150, clips=4, frames=12))
+    recipe = WaveNetRecipe(tones, config, Plan(steps=STEPS, clips=4, frames=12))
     optimizer = torch.optim.Adam(recipe.parameters("net"), 5e-3)
     begun = -recipe.measures()["expected"]
-    for step in range(150):
+    for step in range(STEPS):
         [loss] = recipe.losses("net", recipe.batch(step)).values()
         optimizer.zero_grad()
         loss.backward()
@@ -161,8 +164,9 @@ def test_it_learns_tones_and_sounds_one_that_it_never_heard(kind: Any) -> None:
     assert ended < (3.0 if kind == "mulaw" else begun - 2)
     unheard = 0.4 * torch.sin(math.tau * 700 * torch.arange(3200) / 8000)[None]
     made = Wavenet(config, recipe.net).wave(config.format(unheard))
-    peak = torch.fft.rfft(made[0, 1000:3000] * torch.hann_window(2000)).abs().argmax().item() * 4
-    assert peak == pytest.approx(700, abs=120)  # a band
+    spectrum = torch.fft.rfft(made[0, 1000:3000] * torch.hann_window(2000)).abs()
+    spectrum[: 200 // 4] = 0  # so small a net drifts, below all tones
+    assert spectrum.argmax().item() * 4 == pytest.approx(700, abs=100)  # a band
 
 
 def test_what_is_exported_goes_on(tmp_path: Path) -> None:
