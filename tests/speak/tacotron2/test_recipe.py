@@ -18,8 +18,8 @@ from mynah.speak.tacotron2.recipe import Plan, Tacotron2Recipe, course
 from tests.speak.readings import ljspeech
 
 SMALL = Config(
-    size=32, reading_layers=2, prenet=32, attention_units=64, attention=16, location_filters=4, location_kernel=7,
-    units=64, finish=24, finish_layers=3,
+    size=32, reading_layers=1, prenet=32, attention_units=48, attention=16, location_filters=4, location_kernel=7,
+    units=48, finish=24, finish_layers=2,
 )  # fmt: skip
 PLAN = Plan(steps=2, clips=2, rate=5e-3)
 EACH = 3  # frames of every letter
@@ -57,7 +57,7 @@ def test_it_learns_what_is_said_and_when_to_end(tmp_path: Path) -> None:
     pytest.importorskip("lightning")
     from mynah.train.run import train
 
-    learner = Unheard(Patterns(8), replace(SMALL, bands=8), replace(PLAN, steps=240))  # type: ignore[arg-type]
+    learner = Unheard(Patterns(8), replace(SMALL, bands=8), replace(PLAN, steps=150, rate=1e-2))  # type: ignore[arg-type]
     batch = learner.batch(0)
     before = sum(learner.losses("net", batch).values())
     train(learner, tmp_path, device="cpu", save_every=1000)
