@@ -26,7 +26,7 @@ from mynah.catalog.hub import hub_folder, is_hub_id
 from mynah.core.errors import BadAudio, BadCheckpoint, BadOption, MissingExtra
 from mynah.core.system import Card, System
 from mynah.core.types import Audio, Line, Transcript, Word
-from mynah.core.verbs import Options
+from mynah.text.listening import ListeningOptions, in_one
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 RATE = 16_000
 DEFAULT = "small"
 FILES = ("model.bin", "config.json", "tokenizer.json", "preprocessor_config.json", "vocabulary.*")
-_UNSPACED = {"zh", "ja", "th", "lo", "my", "yue"}  # written without spaces between words
 _CUT_SECONDS = 10.0  # a piece that is cut off is cut within these, at its end
 
 
@@ -43,54 +42,16 @@ Precision = Literal[
 ]
 
 
-class FasterWhisperOptions(Options):
-    """What a reader may change; names are those of `transcribe/whisper` where both have it."""
+class FasterWhisperOptions(ListeningOptions):
+    """What a reader may change; `batch` hears each window once, and `beam` is the library's."""
 
-    language: Annotated[
-        str, Field(max_length=16, description="that is spoken, such as de; found out when it is left out")
-    ] = ""
     languages: Annotated[bool, Field(description="find the language out again in every window")] = False
-    words: Annotated[bool, Field(description="times for every word, not only for every line")] = False
-    prompt: Annotated[
-        str, Field(max_length=4000, description="text as it might stand before: names and spellings to expect")
-    ] = ""
     hotwords: Annotated[str, Field(max_length=1000, description="words to expect in every window")] = ""
-    batch: Annotated[
-        int,
-        Field(ge=1, le=64, description="windows heard at once; more than 1 cuts at pauses, and hears each once"),
-    ] = 1
-    follow: Annotated[
-        bool, Field(description="tell each window the text before it: smoother prose, and endless refrains")
-    ] = False
     beam: Annotated[int, Field(ge=1, le=32, description="texts that are followed at once; the likeliest is kept")] = 5
-    patience: Annotated[
-        float,
-        Field(ge=0.1, le=10, description="how long to look for better ones", json_schema_extra={"unit": "times"}),
-    ] = 1.0
     length: Annotated[
         float,
         Field(ge=-5, le=5, description="favour long texts (up) or short ones", json_schema_extra={"unit": "power"}),
     ] = 1.0
-    temperature: Annotated[
-        float, Field(ge=0, le=1, description="how boldly words are chosen; doubtful windows are heard again with more")
-    ] = 0.0
-    fallback: Annotated[bool, Field(description="hear doubtful windows again, more boldly each time")] = True
-    tries: Annotated[
-        int, Field(ge=1, le=16, description="texts sampled where words are chosen boldly; the likeliest is kept")
-    ] = 5
-    compression: Annotated[
-        float,
-        Field(ge=1, le=10, description="a text that zlib makes smaller than this repeats itself: it is doubtful",
-              json_schema_extra={"unit": "times"}),
-    ] = 2.4  # fmt: skip
-    log_probability: Annotated[
-        float,
-        Field(ge=-10, le=0, description="a text less probable than this is doubtful",
-              json_schema_extra={"unit": "nats per token"}),
-    ] = -1.0  # fmt: skip
-    silence: Annotated[
-        float, Field(ge=0, le=1, description="a doubtful window more probably silent than this has no words")
-    ] = 0.6
     speech: Annotated[
         bool, Field(description="listen only where Silero hears somebody speak; it takes much singing for none")
     ] = False
@@ -98,14 +59,10 @@ class FasterWhisperOptions(Options):
         float,
         Field(ge=1, le=2, description="make what was written before less likely", json_schema_extra={"unit": "times"}),
     ] = 1.0
-    no_repeat: Annotated[
-        int, Field(ge=0, le=64, description="never write so many tokens a second time in one window; 0 lets them")
-    ] = 0
     precision: Annotated[
         Precision, Field(description="numbers that are counted with: default as the weights are, auto as is fastest")
     ] = "default"
     threads: Annotated[int, Field(ge=0, le=256, description="of a CPU; 0 for as many as the library thinks fit")] = 0
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="of bold choices")] = 0
 
 
 @dataclass(frozen=True)
@@ -204,9 +161,8 @@ class FasterWhisper(System[Config]):
             raise BadAudio("the recording contains NaN or infinity; export it again")
         segments, told = _heard(engine, sound.numpy(), options, language, task)
         lines = tuple(_lines(segments, source.seconds, progress))
-        between = "" if told.language in _UNSPACED else " "
         spoken = "en" if task == "translate" else told.language
-        return Transcript(between.join(line.text for line in lines), spoken, source.seconds, lines)
+        return Transcript(in_one(lines, told.language), spoken, source.seconds, lines)
 
     def _ready(self, options: FasterWhisperOptions) -> Any:
         """The engine with the numbers and threads that are asked for; it is made anew when these change.
@@ -241,13 +197,10 @@ def _heard(
 
 def asked_of_library(options: FasterWhisperOptions) -> dict[str, Any]:
     """The options in the library's words."""
-    steps = [options.temperature]
-    while options.fallback and steps[-1] < 1:
-        steps.append(min(1.0, round(steps[-1] + 0.2, 6)))
     return {
         "beam_size": options.beam, "best_of": options.tries, "patience": options.patience,
         "length_penalty": options.length, "repetition_penalty": options.repetition,
-        "no_repeat_ngram_size": options.no_repeat, "temperature": steps,
+        "no_repeat_ngram_size": options.no_repeat, "temperature": list(options.ladder()),
         "compression_ratio_threshold": options.compression, "log_prob_threshold": options.log_probability,
         "no_speech_threshold": options.silence, "condition_on_previous_text": options.follow,
         "initial_prompt": options.prompt.strip() or None, "hotwords": options.hotwords.strip() or None,

@@ -26,8 +26,8 @@ from mynah.catalog.weights import locate
 from mynah.core.errors import BadAudio, BadOption
 from mynah.core.system import Card, System
 from mynah.core.types import Audio, Transcript
-from mynah.core.verbs import Options
 from mynah.features.whisper import RATE
+from mynah.text.listening import ListeningOptions, in_one
 from mynah.transcribe.whisper.longform import Guards, Listener
 from mynah.transcribe.whisper.net import Config, Net
 from mynah.transcribe.whisper.published import DEFAULT, FILES, WEIGHTS, Heads, read
@@ -40,58 +40,14 @@ class CannotTranslate(UserWarning):
     """The weights never learnt to translate."""
 
 
-class WhisperOptions(Options):
+class WhisperOptions(ListeningOptions):
     """What a reader may change."""
 
-    language: Annotated[
-        str, Field(max_length=16, description="that is spoken, such as de; found out when it is left out")
-    ] = ""
-    words: Annotated[bool, Field(description="times for every word, not only for every line")] = False
-    prompt: Annotated[
-        str, Field(max_length=4000, description="text as it might stand before: names and spellings to expect")
-    ] = ""
-    batch: Annotated[
-        int, Field(ge=1, le=64, description="windows that are heard at once; more than 1 cuts at pauses")
-    ] = 1
-    follow: Annotated[
-        bool, Field(description="tell each window the text before it: smoother prose, and endless refrains")
-    ] = False
-    beam: Annotated[
-        int, Field(ge=1, le=32, description="texts that are followed at once, where words are not chosen boldly")
-    ] = 1
-    patience: Annotated[
-        float,
-        Field(ge=0.1, le=10, description="how long to look for better ones", json_schema_extra={"unit": "times"}),
-    ] = 1.0
-    temperature: Annotated[
-        float, Field(ge=0, le=1, description="how boldly words are chosen; doubtful windows are heard again with more")
-    ] = 0.0
-    fallback: Annotated[bool, Field(description="hear doubtful windows again, more boldly each time")] = True
-    tries: Annotated[
-        int, Field(ge=1, le=16, description="texts sampled where words are chosen boldly; the likeliest is kept")
-    ] = 5
-    compression: Annotated[
-        float,
-        Field(ge=1, le=10, description="a text that zlib makes smaller than this repeats itself: it is doubtful",
-              json_schema_extra={"unit": "times"}),
-    ] = 2.4  # fmt: skip
-    log_probability: Annotated[
-        float,
-        Field(ge=-10, le=0, description="a text less probable than this is doubtful",
-              json_schema_extra={"unit": "nats per token"}),
-    ] = -1.0  # fmt: skip
-    silence: Annotated[
-        float, Field(ge=0, le=1, description="a doubtful window more probably silent than this has no words")
-    ] = 0.6
     hush_db: Annotated[
         float,
         Field(ge=-120, le=0, description="pauses of 2 s and more that are softer than this are not listened to",
               json_schema_extra={"unit": "dB"}),
     ] = -60.0  # fmt: skip
-    no_repeat: Annotated[
-        int, Field(ge=0, le=64, description="never write so many tokens a second time in one window; 0 lets them")
-    ] = 0
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="of bold choices")] = 0
 
 
 class Whisper(System[Config]):
@@ -202,16 +158,12 @@ class Whisper(System[Config]):
         else:
             hear = partial(listener.one_by_one, prompt, follow=options.follow)
         lines = tuple(hear(words=options.words, progress=progress))
-        between = "" if listener.language in ("zh", "ja", "th", "lo", "my", "yue") else " "
         spoken = "en" if task == self.tokens.translate else listener.language
-        return Transcript(between.join(line.text for line in lines), spoken, source.seconds, lines)
+        return Transcript(in_one(lines, listener.language), spoken, source.seconds, lines)
 
 
 def _guards(options: WhisperOptions) -> Guards:
-    steps = [options.temperature]
-    while options.fallback and steps[-1] < 1:
-        steps.append(min(1.0, round(steps[-1] + 0.2, 6)))
     return Guards(
-        tuple(steps), options.tries, options.compression, options.log_probability, options.silence, options.hush_db,
+        options.ladder(), options.tries, options.compression, options.log_probability, options.silence, options.hush_db,
         options.no_repeat, options.seed, options.beam, options.patience,
     )  # fmt: skip

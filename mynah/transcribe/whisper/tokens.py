@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from mynah.core.errors import BadCheckpoint
+from mynah.text.listening import UNSPACED
 
 _CODES = (
     "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi ml "
@@ -21,7 +22,6 @@ _CODES = (
     "yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su yue"
 )
 LANGUAGES = _CODES.split()
-UNSPACED = {"zh", "ja", "th", "lo", "my", "yue"}  # written without spaces between words
 TIMES = 1501  # 0 to 30 s
 STEP_SECONDS = 0.02  # between two of them
 
