@@ -17,7 +17,12 @@ from mynah.core.types import Audio
 from mynah.features import content
 from mynah.nets.convnext import ConvNeXt
 
-WEIGHTS = Weights("shipped:letters.safetensors", sha256="", bytes=0, license="CC-BY-SA-4.0")
+WEIGHTS = Weights(
+    "shipped:letters.safetensors",
+    sha256="4db8ce85b948f711691039e8734d8dd32b7f59021e04731b7ef2e01d1c77b069",
+    bytes=1118794,
+    license="Apache-2.0",
+)
 ALPHABET = " 'abcdefghijklmnopqrstuvwxyzäöüß"
 """Class 0 is none of them, class `i + 1` is `ALPHABET[i]`."""
 

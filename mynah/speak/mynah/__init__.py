@@ -103,7 +103,12 @@ class Mynah(System[Config]):
         origin="ours",
         extra="speak",
         weights={
-            "default": Weights("shipped:mynah_speech.safetensors", sha256="", bytes=0, license="Apache-2.0"),
+            "default": Weights(
+                "shipped:mynah_speech.safetensors",
+                sha256="b2d357c5bd0156e18a65329598f5f820187b9c9b8b84d93428016a41abf99da5",
+                bytes=4212326,
+                license="Apache-2.0",
+            ),
             "decoder": WEIGHTS,
         },
     )

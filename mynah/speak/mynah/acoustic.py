@@ -25,7 +25,6 @@ class AcousticConfig:
     readers: int = 3
     sounds: tuple[int, ...] = (1, 1, 2, 4)
     frames: tuple[int, ...] = (1, 2, 4, 1, 2)
-    dropout: float = 0.1
 
     @classmethod
     def of(cls, told: dict[str, Any]) -> Self:
@@ -69,7 +68,6 @@ class Acoustic(nn.Module):
         self.reader = nn.Embedding(config.readers, size)
         self.style = nn.Linear(MANNERS, size)
         self.sounds = nn.ModuleList(ConvNeXt(size, dilation=dilation, condition=size) for dilation in config.sounds)
-        self.dropout = nn.Dropout(config.dropout)  # an hour of one reader is soon known by heart
         self.last = ConvNeXt(size, condition=size)
         self.duration = nn.Sequential(nn.LayerNorm(size), nn.Linear(size, 1))
         self.place = nn.Linear(4, size)
@@ -95,7 +93,7 @@ class Acoustic(nn.Module):
             self.symbol(symbol.clamp(min=0)) + self.stress(stress) + self.manner(manner) + self.language(language)
         ).transpose(1, 2) * there
         for block in self.sounds:
-            x = self.dropout(block(x, condition)) * there
+            x = block(x, condition) * there
         lasting = self.duration(self.last(x, condition).transpose(1, 2))[..., 0]
         return x, condition, lasting
 
@@ -112,7 +110,7 @@ class Acoustic(nn.Module):
         y = torch.gather(x, 2, token.clamp(min=0)[:, None].expand(-1, x.shape[1], -1))
         y = (y + self.place(place).transpose(1, 2)) * there
         for block in self.frames:
-            y = self.dropout(block(y, condition)) * there
+            y = block(y, condition) * there
         out = self.out(y.transpose(1, 2))
         content = F.layer_norm(out[..., :CONTENT], (CONTENT,)).transpose(1, 2)
         voiced, pitch, level = out[..., CONTENT:].unflatten(-1, (3, 2)).unbind(-2)
