@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from mynah.catalog.checkpoint import to_safetensors
 from mynah.core.errors import BadCheckpoint, BadOption
@@ -18,6 +17,7 @@ from mynah.core.recipe import Batch, Recipe
 from mynah.core.types import Audio
 from mynah.nets.nsf import Decoder
 from mynah.train.data import prepare, scan
+from mynah.train.duel import Duel
 from mynah.train.losses import adversarial, critic_loss, exact
 from mynah.train.sounds import Sounds
 from mynah.vocode.hifi_gan import published
@@ -53,10 +53,8 @@ class Plan:
     seed: int = 1234
 
 
-class VocodeRecipe(Recipe):
+class VocodeRecipe(Duel):
     """Losses, their weights, segments and rates of the original.
-
-    The net goes first and the critics after it, on the same sound, so that it is rendered once.
 
     Args:
         sounds: What to learn from.
@@ -67,8 +65,8 @@ class VocodeRecipe(Recipe):
     """
 
     name = "vocode"
-    turns = ("net", "critic")
-    clip_norm = math.inf
+    plan: Plan
+    net: Decoder
 
     def __init__(
         self,
@@ -85,30 +83,16 @@ class VocodeRecipe(Recipe):
         self.judged = replace(config.format, high_hz=None)
         with torch.random.fork_rng():
             torch.manual_seed(self.plan.seed)
-            self.net, self.critics = net or published.net_of(config), critics or Critics(self.plan.part)
-        self.nets = nn.ModuleDict({"net": self.net, "critics": self.critics})
-        self.rendered: dict[int, Tensor] = {}
+            self.face(net or published.net_of(config), critics or Critics(self.plan.part))
 
     @property
-    def clips(self) -> int:
-        """That are computed at a time."""
-        return self.plan.clips
-
-    @clips.setter
-    def clips(self, count: int) -> None:
-        self.plan = replace(self.plan, clips=count)
+    def epoch(self) -> float:
+        return max(1.0, len(self.sounds.training) / (self.plan.clips * self.batches))
 
     def batch(self, step: int) -> Batch:
         dice = Generator().manual_seed(self.plan.seed * 1_000_003 + step)
         wave = self.sounds.draw(dice, self.plan.clips, self.plan.segment)
         return {"wave": wave, "number": torch.tensor([step])}
-
-    def parameters(self, turn: str) -> list[nn.Parameter]:
-        return list((self.net if turn == "net" else self.critics).parameters())
-
-    def learning_rate(self, turn: str, step: int) -> float:
-        epoch = max(1.0, len(self.sounds.training) / (self.plan.clips * self.batches))
-        return self.plan.rate * self.plan.decay ** math.floor(step / epoch)
 
     def optimizer(self, turn: str) -> dict[str, Any]:
         return {"betas": (0.8, 0.99), "weight_decay": 0.01}
@@ -123,9 +107,7 @@ class VocodeRecipe(Recipe):
             verdicts = exact(self.critics(recorded)), exact(self.critics(made))
             return {"critic": len(verdicts[0]) * critic_loss(*verdicts)}
         sound = self.net(self.config.format(batch["wave"])).float()
-        if len(self.rendered) >= self.batches:
-            self.rendered.clear()
-        self.rendered[key] = sound.detach()
+        self.keep(key, sound, self.batches)
         with torch.autocast(sound.device.type, enabled=False):  # nets may run in bfloat16, losses never do
             raw = {"mel": self.far(sound[:, 0], batch["wave"])}
         if against:

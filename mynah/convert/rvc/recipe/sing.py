@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -21,18 +20,17 @@ from mynah.convert.rvc.recipe.plan import Plan
 from mynah.convert.rvc.recipe.songs import Slice, Songs
 from mynah.convert.rvc.sizes import NetConfig
 from mynah.core.errors import BadCheckpoint, BadData
-from mynah.core.recipe import Batch, Recipe
+from mynah.core.recipe import Batch
 from mynah.core.types import Audio
+from mynah.train.duel import Duel
 from mynah.train.losses import adversarial, critic_loss, exact
 
 JUDGED = 4  # held-out slices that are sung whenever a checkpoint is written
 BANK_ROWS = 50_000  # frames of the target that are kept for retrieval: about a quarter of an hour
 
 
-class SingRecipe(Recipe):
+class SingRecipe(Duel):
     """Everything as in the original: losses, their weights, segments, rates.
-
-    The net goes first and the critics after it, on the same sound, so that it is rendered once.
 
     Args:
         songs: What to learn from.
@@ -47,8 +45,8 @@ class SingRecipe(Recipe):
     """
 
     name = "sing"
-    turns = ("net", "critic")
-    clip_norm = math.inf
+    plan: Plan
+    net: Trainee
 
     def __init__(
         self,
@@ -67,7 +65,7 @@ class SingRecipe(Recipe):
             raise BadData(f"prepared for {songs.rate} Hz and content of {songs.ear.size}, which is not the model's")
         with torch.random.fork_rng():
             torch.manual_seed(self.plan.seed)
-            self.net, self.critics = Trainee(config), critics or Critics(config.version)
+            self.face(Trainee(config), critics or Critics(config.version))
         if start is not None:
             if not start.complete:
                 raise BadCheckpoint(
@@ -75,17 +73,10 @@ class SingRecipe(Recipe):
                     "training run's G_*.pth"
                 )
             load_strict(self.net, start.state, "the model to go on from")
-        self.nets = nn.ModuleDict({"net": self.net, "critics": self.critics})
-        self.rendered: dict[int, Tensor] = {}
 
     @property
-    def clips(self) -> int:
-        """That are computed at a time."""
-        return self.plan.clips
-
-    @clips.setter
-    def clips(self, count: int) -> None:
-        self.plan = replace(self.plan, clips=count)
+    def epoch(self) -> float:
+        return max(1.0, len(self.songs.training) / (self.plan.clips * self.batches))
 
     def batch(self, step: int) -> Batch:
         dice = Generator().manual_seed(self.plan.seed * 1_000_003 + step)
@@ -93,16 +84,6 @@ class SingRecipe(Recipe):
         room = batch["lengths"] - self.plan.segment + 1
         first = (torch.rand(len(room), generator=dice) * room).long()
         return batch | {"first": first, "seed": torch.randint(2**31, (1,), generator=dice)}
-
-    def parameters(self, turn: str) -> list[nn.Parameter]:
-        return list((self.net if turn == "net" else self.critics).parameters())
-
-    def learning_rate(self, turn: str, step: int) -> float:
-        epoch = max(1.0, len(self.songs.training) / (self.plan.clips * self.batches))
-        return self.plan.rate * self.plan.decay ** math.floor(step / epoch)
-
-    def optimizer(self, turn: str) -> dict[str, Any]:
-        return {"betas": (0.8, 0.99), "eps": 1e-9, "weight_decay": 0.01}
 
     def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
         key, hop, segment = int(batch["seed"][0]), self.config.decoder.hop, self.plan.segment
@@ -116,9 +97,7 @@ class SingRecipe(Recipe):
         with torch.no_grad():
             real = exact(self.critics(recorded))
         rendered = exact(self.critics(sound))
-        if len(self.rendered) >= self.batches:
-            self.rendered.clear()
-        self.rendered[key] = sound.detach()
+        self.keep(key, sound, self.batches)
         with torch.autocast(sound.device.type, enabled=False):  # nets may run in bfloat16, losses never do
             raw = {"mel": mel_loss(sound[:, 0], recorded[:, 0], self.config), "kl": divergence}
             raw |= adversarial(rendered, real)
@@ -169,19 +148,15 @@ class SingRecipe(Recipe):
     @torch.no_grad()
     def measures(self) -> dict[str, float]:
         """How near held-out slices are when they are sung from content and melody alone: minus nepers of log mel."""
-        batch = self._there(self.songs.collate(self.held_out()))
+        batch = self.there(self.songs.collate(self.held_out()))
         return {"likeness": -mel_loss(self.sung(batch), batch["wave"], self.config).item()}
 
     @torch.no_grad()
     def preview(self, batch: Batch) -> Audio:
         """Recordings, each followed by the same sung from content and melody."""
-        batch = self._there(self.songs.collate(self.held_out()))
+        batch = self.there(self.songs.collate(self.held_out()))
         pairs = torch.stack([batch["wave"], self.sung(batch)], 1)
         return Audio(pairs.reshape(1, -1).cpu(), self.config.decoder.rate)
-
-    def _there(self, batch: Batch) -> Batch:
-        device = next(self.net.parameters()).device
-        return {name: values.to(device) for name, values in batch.items()}
 
     def export(self, folder: str) -> list[str]:
         """`voice/rvc.pth` with `voice/rvc.index`, which `mynah import` and other programs take, and both nets whole.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -21,8 +18,9 @@ from mynah.convert.whisper_vits_svc.recipe.songs import Slice, Songs
 from mynah.convert.whisper_vits_svc.sizes import NetConfig
 from mynah.convert.whisper_vits_svc.source import HARMONICS
 from mynah.core.errors import BadCheckpoint
-from mynah.core.recipe import Batch, Recipe
+from mynah.core.recipe import Batch
 from mynah.core.types import Audio
+from mynah.train.duel import Duel
 from mynah.train.losses import exact
 
 MODEL = "whisper_vits_svc"  # what is exported
@@ -30,10 +28,8 @@ JUDGED = 4  # held-out slices that are sung by somebody else whenever a checkpoi
 MEASURES = ("score", "voice", "words", "melody")
 
 
-class SingRecipe(Recipe):
+class SingRecipe(Duel):
     """Everything as in the original: losses, noise on the features, segments, rates.
-
-    The net goes first and the critics after it, on the same sound, so that it is rendered once.
 
     Args:
         songs: What to learn from.
@@ -47,8 +43,8 @@ class SingRecipe(Recipe):
     """
 
     name = "sing"
-    turns = ("net", "critic")
-    clip_norm = math.inf
+    plan: Plan
+    net: Trainee
 
     def __init__(
         self,
@@ -64,24 +60,13 @@ class SingRecipe(Recipe):
         self.autocast, self.patience = self.plan.bf16, self.plan.patience
         with torch.random.fork_rng():
             torch.manual_seed(self.plan.seed)
-            self.net, self.critics = Trainee(config), critics or Critics()
+            self.face(Trainee(config), critics or Critics())
         if start is not None:
             if not start.complete:
                 raise BadCheckpoint("this model was exported for singing and cannot learn on: take one with enc_q")
             load_strict(self.net, start.net, "the model to go on from")
             if start.critics is not None:
                 load_strict(self.critics, start.critics, "the critics to go on from")
-        self.nets = nn.ModuleDict({"net": self.net, "critics": self.critics})
-        self.rendered: dict[int, Tensor] = {}
-
-    @property
-    def clips(self) -> int:
-        """That are computed at a time."""
-        return self.plan.clips
-
-    @clips.setter
-    def clips(self, count: int) -> None:
-        self.plan = replace(self.plan, clips=count)
 
     @property
     def epoch(self) -> float:
@@ -101,15 +86,9 @@ class SingRecipe(Recipe):
         columns = {name: values.split(self.plan.clips) for name, values in batch.items()}
         return [{name: column[part] for name, column in columns.items()} for part in range(self.plan.accumulate)]
 
-    def parameters(self, turn: str) -> list[nn.Parameter]:
-        return list((self.net if turn == "net" else self.critics).parameters())
-
     def learning_rate(self, turn: str, step: int) -> float:
-        rate = self.plan.rate * self.plan.decay ** math.floor(step / self.epoch)
+        rate = super().learning_rate(turn, step)
         return rate / self.plan.accumulate if turn == "critic" else rate
-
-    def optimizer(self, turn: str) -> dict[str, Any]:
-        return {"betas": (0.8, 0.99), "eps": 1e-9, "weight_decay": 0.01}
 
     def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
         key = int(batch["seed"][0])
@@ -126,9 +105,7 @@ class SingRecipe(Recipe):
         with torch.no_grad():
             real = self.critics(recorded)
         rendered = self.critics(sound)
-        if len(self.rendered) >= self.plan.accumulate * self.batches:
-            self.rendered.clear()
-        self.rendered[key] = sound.detach()
+        self.keep(key, sound, self.plan.accumulate * self.batches)
         learnt = learnt._replace(guess=learnt.guess.float())
         with torch.autocast(sound.device.type, enabled=False):  # nets may run in bfloat16, losses never do
             losses = net_losses(
@@ -181,7 +158,7 @@ class SingRecipe(Recipe):
             singers = self.songs.singers
             own = singers.index(part.take.clip.speaker) if part.take.clip.speaker in singers else 0
             voice = voices[singers[(own + 1) % len(singers)]]
-            batch = self._there(self.songs.collate([part]))
+            batch = self.there(self.songs.collate([part]))
             made = sung(self.net, batch, voice.to(batch["pitch"].device), self.plan.seed)
             rows.append(judged(Audio(made.cpu(), self.config.decoder.rate), batch, voice, self.songs.ears))
         figures = {name: sum(row[name] for row in rows) / len(rows) for name in MEASURES[1:]}
@@ -193,14 +170,10 @@ class SingRecipe(Recipe):
         rows = [self.songs.collate([Slice(part.take, part.first, 1)])["voice"][0] for part in takes.values()]
         return torch.stack(rows).mean(0)
 
-    def _there(self, batch: Batch) -> Batch:
-        device = next(self.net.parameters()).device
-        return {name: values.to(device) for name, values in batch.items()}
-
     @torch.no_grad()
     def preview(self, batch: Batch) -> Audio:
         """Recordings, each followed by the same sung from content, melody and the singer's own voice."""
-        batch = self._there(self.songs.collate(self.held_out()))
+        batch = self.there(self.songs.collate(self.held_out()))
         made = sung(self.net, batch, batch["voice"], self.plan.seed)
         pairs = torch.stack([batch["wave"], made], 1)
         return Audio(pairs.reshape(1, -1).cpu(), self.config.decoder.rate)
