@@ -9,6 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mynah.audio import files
+from mynah.cli.demo import SONG
 from mynah.convert.ucd_svc import UcdSvc, UcdSvcOptions
 from mynah.convert.ucd_svc.generator import Generator
 from mynah.convert.ucd_svc.listeners import student_ear
@@ -20,6 +22,7 @@ from mynah.core.errors import BadAudio, BadCheckpoint, BadOption, BadVoice
 from mynah.core.types import Audio, Voice
 from mynah.features import speaker
 from mynah.features.pitch import pitch
+from mynah.voices import library
 from mynah.voices.mixture import mix
 
 
@@ -171,3 +174,17 @@ def test_the_shipped_model_sings_with_its_three_voices() -> None:
         assert (1200 * (hz / 200).log2()).abs().nanmedian() < 20
         assert hz.isfinite().float().mean() > 0.8
     assert (made[0].samples - made[1].samples).abs().max() > 0.02
+
+
+def test_a_song_comes_nearer_to_whom_it_is_sung_as_than_to_the_others() -> None:
+    song = files.read(SONG / "voice.ogg", mono=True)
+    song = Audio(song.samples[:, : 8 * song.rate], song.rate)
+    ear, system = speaker.load(), UcdSvc.load()
+    voices = {name: library.find(name).embedding for name in ("kerstin", "philipp", "pjs")}
+    before = ear.embed([song])
+    for name, own in voices.items():
+        assert own is not None
+        sung = ear.embed([system.convert(song, library.find(name))])
+        near = {other: torch.cosine_similarity(sung, vector, dim=-1).item() for other, vector in voices.items()}
+        assert max(near, key=lambda other: near[other]) == name
+        assert near[name] > torch.cosine_similarity(before, own, dim=-1).item() + 0.1
