@@ -1,5 +1,7 @@
-"""What a page may hand in: files that were uploaded to it, while there is room for them. gradio's own check of that is
-off where it is mounted on a server, and it fetches whatever address it is given."""
+"""What a page may hand in: files that were uploaded to it, while there is room for them.
+
+Gradio's own check of that is off where it is mounted on a server, and it fetches whatever address it is given.
+"""
 
 from __future__ import annotations
 

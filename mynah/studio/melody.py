@@ -1,5 +1,4 @@
-"""What was sung, to be looked at and corrected by hand: the pitch contour to be drawn over, a table of corrections,
-spectrograms."""
+"""What was sung, to be looked at and corrected by hand: a contour to draw over, a table, spectrograms."""
 
 from __future__ import annotations
 

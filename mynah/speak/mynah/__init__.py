@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from mynah.catalog.checkpoint import load_safetensors, load_strict
 from mynah.catalog.header import read_header
 from mynah.catalog.weights import fetch, locate
-from mynah.core.errors import BadCheckpoint, BadVoice
+from mynah.core.errors import BadCheckpoint, BadVoice, UnknownVoice
 from mynah.core.recipe import Recipe
 from mynah.core.system import Card, System, Weights
 from mynah.core.types import Audio, Voice
@@ -41,6 +41,7 @@ from mynah.text.sentences import sentences
 EDGE_FRAMES = 4  # of silence (20 ms each) before and after a sentence
 SPEECH_SEMITONES = 9.0  # that a reader's voice moves in; who was heard over more was heard singing
 FADE_SECONDS = 0.01
+SHIPPED_READER = "kerstin"
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,18 @@ class MynahSpeechOptions(Options):
         Literal["auto", "de", "en"],
         Field(description="of the text; auto tells it from its words, sentence by sentence"),
     ] = "auto"
-    speed: Annotated[float, Field(ge=0.4, le=2.5, description="how fast, 1 for as the reader")] = 1.0
+    speed: Annotated[
+        float,
+        Field(ge=0.4, le=2.5, description="how fast, 1 for as the reader", json_schema_extra=_unit("times")),
+    ] = 1.0
     liveliness: Annotated[
-        float, Field(ge=-3, le=3, description="how much the melody moves: 0 as the reader mostly does, above it more")
+        float,
+        Field(
+            ge=-3,
+            le=3,
+            description="how much the melody moves: 0 as the reader mostly does, above it more",
+            json_schema_extra=_unit("standard deviations"),
+        ),
     ] = 0.5
     transpose: Annotated[
         float,
@@ -157,10 +167,13 @@ class Mynah(System[Config]):
 
     @property
     def own(self) -> Voice:
-        """The first reader's."""
+        """The first reader's where the library knows it, else the one that came with Mynah."""
         from mynah.voices.library import find
 
-        return find(self.config.readers.names[0])
+        try:
+            return find(self.config.readers.names[0])
+        except UnknownVoice:
+            return find(SHIPPED_READER)
 
     def gives(self, voice: Voice) -> bool:
         """Whoever the voice encoder has heard; voices that were trained need their own converter."""
