@@ -124,7 +124,8 @@ def test_what_only_a_whole_song_can_tell_is_refused(name: str) -> None:
 @every_system
 def test_a_file_becomes_what_its_sound_becomes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     system, source = tiny(name), tmp_path / "song.wav"
-    monkeypatch.setattr(f"mynah.convert.{name}.SONG", SHORT)
+    # Pieces of a second, so that three seconds are cut.
+    monkeypatch.setattr("mynah.features.singing.SONG", SHORT)
     write(Audio(song(3.0).samples.expand(2, -1), RATE), source, bits=32)
     by_file, by_sound = tmp_path / "file.wav", tmp_path / "sound.wav"
     melody = system.convert_file(source, somebody(), options(name), by_file, rate=RATE, bits=32)

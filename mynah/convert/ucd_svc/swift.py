@@ -9,8 +9,6 @@ because tanh x is 2 sigmoid 2x - 1: the twos and the one are in the weights.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -37,7 +35,6 @@ class Swift:
         (6129, 271)
     """
 
-    @torch.inference_mode(False)
     @torch.no_grad()
     def __init__(self, net: Generator, voice: Tensor | None = None, tile: int = TILE) -> None:
         self._net, self._tile, self._hop, self._context = net, tile, net.config.hop, net.config.context
@@ -45,15 +42,7 @@ class Swift:
         if voice is not None:
             voice = voice * math.sqrt(net.config.voice)
         layers = [layer for layer in net.conv_layers if isinstance(layer, Layer)]
-        room = net.config.gates * (tile + 2 * self._hop)
-        # Neither half works in inference mode, which would be a matter of the thread.
-        # Two halves, so that a second thread has something to do: the later half is a tile behind the earlier one.
-        middle = (len(layers) + 1) // 2
-        self._halves = [
-            _Half([_Layer(layer, voice) for layer in part], net.config.skip, room)
-            for part in (layers[:middle], layers[middle:])
-            if part
-        ]
+        self._layers = [_Layer(layer, voice) for layer in layers]
         scale = math.sqrt(1 / len(layers))
         end, last = net.last_conv_layers[1], net.last_conv_layers[3]
         self._skip_bias = scale * torch.stack([_bias(layer.conv1x1_skip) for layer in layers]).sum(0)
@@ -64,11 +53,9 @@ class Swift:
         self._excitation = torch.zeros(0, device=device)
         self._told = torch.zeros(net.config.condition, 0, device=device)  # before the upsampling's first layer
         self._frames, self._first = self._told, 0  # behind it, and the number of the first one that is kept
-        self._waiting = torch.zeros(
-            net.config.skip, 0, device=device
-        )  # skips of the first half, ahead of the last one's
+        self._room = torch.empty(net.config.gates * (tile + 2 * self._hop), device=device)
+        self._sum, self._place = torch.zeros(net.config.skip, 0, device=device), 0  # of skips, and its first sample
 
-    @torch.inference_mode(False)
     @torch.no_grad()
     def push(self, excitation: Tensor, told: Tensor) -> Tensor:
         """What is settled now, `[time]`, from as much excitation `[time]` as condition `[condition, frame]`."""
@@ -78,10 +65,9 @@ class Swift:
         self._begun = True
         self._listen(told)
         known = self._first + self._frames.shape[1] - self._spread.reach
-        left = known * self._hop - self._halves[0].layers[0].heard
+        left = known * self._hop - self._layers[0].heard
         return self._sing(max(0, left) // self._tile * self._tile)
 
-    @torch.inference_mode(False)
     @torch.no_grad()
     def flush(self) -> Tensor:
         """The rest; nothing can be pushed afterwards."""
@@ -94,82 +80,45 @@ class Swift:
         if told.shape[1] <= 2 * self._context:
             return
         frames = self._net.upsample_net.conv_in(told[None])[0]
-        behind = self._halves[-1].layers[-1].place // self._hop - self._spread.reach - self._first
+        behind = self._layers[-1].place // self._hop - self._spread.reach - self._first
         self._first += max(0, behind)
         self._frames = torch.cat([self._frames[:, max(0, behind) :], frames], 1)
 
     def _sing(self, count: int, *, last: bool = False) -> Tensor:
         now, self._excitation = self._excitation[:count], self._excitation[count:]
         tiles = list(now.split(self._tile))
-        if not tiles:
-            return now
-        first, *rest = self._halves
-        done = []
-        with ThreadPoolExecutor(1) as second:
-            behind = None
-            for at, tile in enumerate(tiles):
-                ended = last and at == len(tiles) - 1
-                x = kernel(self._net.first_conv)[:, :, 0] * tile + _bias(self._net.first_conv)
-                x, skips = first.through(x, self._told_to, ended)
-                if behind is not None:
-                    done.append(behind.result())
-                behind = second.submit(self._ended, rest, x, skips, ended)
-            assert behind is not None
-            done.append(behind.result())
-        return torch.cat(done)
+        return torch.cat([self._through(tile, last and at == len(tiles) - 1) for at, tile in enumerate(tiles)] or [now])
 
-    @torch.no_grad()
-    def _ended(self, halves: list[_Half], x: Tensor, skips: Tensor, last: bool) -> Tensor:
-        """What becomes of what the first half passes on."""
-        for half in halves:
-            self._waiting = torch.cat([self._waiting, skips], 1)
-            x, more = half.through(x, self._told_to, last)
-            skips, self._waiting = self._waiting[:, : more.shape[1]] + more, self._waiting[:, more.shape[1] :]
-        out = (self._scale * skips + self._skip_bias).relu_()
+    def _through(self, excitation: Tensor, last: bool) -> Tensor:
+        x = kernel(self._net.first_conv)[:, :, 0] * excitation + _bias(self._net.first_conv)
+        self._sum = torch.cat([self._sum, self._sum.new_zeros(len(self._sum), len(excitation))], 1)
+        for layer in self._layers:
+            first = layer.place
+            held = layer.given(x, last)
+            if (count := layer.ready(held)) > 0:
+                at = first - self._place
+                x = layer(held, self._gates(layer, first, count), self._sum[:, at : at + count])
+            else:
+                x = held[:, :0]
+        count = self._layers[-1].place - self._place
+        out, self._sum = self._sum[:, :count], self._sum[:, count:]
+        self._place += count
+        out = (self._scale * out + self._skip_bias).relu_()
         (inner, bias), (outer, last_bias) = self._ends
         return (outer @ torch.addmm(bias, inner, out).relu_() + last_bias)[0]
 
-    def _told_to(self, layer: _Layer, first: int, count: int, room: Tensor) -> Tensor:
+    def _gates(self, layer: _Layer, first: int, count: int) -> Tensor:
         """What gates are told besides, from a sample on."""
         reach, hop = self._spread.reach, self._hop
         begin, end = first // hop, -(-(first + count) // hop)
         skip = first - begin * hop
         left, right = begin - reach - self._first, end + reach - self._first
         if left >= 0 and right <= self._frames.shape[1]:
-            told = self._spread.amid(layer.aux @ self._frames[:, left:right], layer.bias, room)
+            told = self._spread.amid(layer.aux @ self._frames[:, left:right], layer.bias, self._room)
         else:  # at an end of the song
             whole = self._spread(layer.aux @ self._frames[:, max(0, left) : right]) + layer.bias
             told = whole[:, min(reach, reach + left) * hop :]
         return told[:, skip : skip + count]
-
-
-Told = Callable[["_Layer", int, int, Tensor], Tensor]
-
-
-class _Half:
-    """Layers one after another, and the sum of what they add to the result."""
-
-    def __init__(self, layers: list[_Layer], skip: int, room: int) -> None:
-        self.layers = layers
-        device = layers[0].bias.device
-        self._sum, self._place = torch.zeros(skip, 0, device=device), 0  # of skips, and its first sample
-        self._room = torch.empty(room, device=device)
-
-    def through(self, x: Tensor, told: Told, last: bool) -> tuple[Tensor, Tensor]:
-        """What goes on `[residual, time]`, and the skips that nothing will be added to any more."""
-        self._sum = torch.cat([self._sum, self._sum.new_zeros(len(self._sum), x.shape[1])], 1)
-        for layer in self.layers:
-            first = layer.place
-            held = layer.given(x, last)
-            if (count := layer.ready(held)) > 0:
-                at = first - self._place
-                x = layer(held, told(layer, first, count, self._room), self._sum[:, at : at + count])
-            else:
-                x = held[:, :0]
-        count = self.layers[-1].place - self._place
-        out, self._sum = self._sum[:, :count], self._sum[:, count:]
-        self._place += count
-        return x, out
 
 
 class _Layer:
