@@ -8,7 +8,7 @@ sum of sines.
     apt-get install espeak-ng; pip install 'mynah[world]'
     python examples/make_song.py        # writes voice.ogg, band.ogg, song.ogg and score.csv beside this file
 
-The same machine gives the same bytes every time. voice.ogg and band.ogg are copied into the package, for `mynah demo`.
+The same machine gives the same bytes every time. voice.ogg and band.ogg lie in the package, for `mynah demo`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import csv
 import ctypes
-import shutil
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +31,6 @@ from mynah.core.types import Audio
 Array = np.ndarray[Any, np.dtype[Any]]
 
 HERE = Path(__file__).resolve().parent
-PACKAGED = HERE.parent / "mynah" / "cli" / "song"
 
 RATE = 32_000  # Hz
 TEMPO = 112  # quarter notes per minute
@@ -302,10 +300,8 @@ def main() -> None:
     voice = sing(args.voice)
     band = play(len(voice) / RATE)
     for name, wave in (("voice", voice[:, None]), ("band", band), ("song", mixed(voice, band))):
-        path = args.out / f"{name}.ogg"
+        path = (args.out / f"{name}.ogg").resolve()  # two are links into the package, for `mynah demo`
         write(Audio(torch.from_numpy(wave.T.astype(np.float32)), RATE), path)
-        if args.out == HERE and name != "song":
-            shutil.copy(path, PACKAGED / path.name)
     with (args.out / "score.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["start_seconds", "midi_note", "seconds"])

@@ -31,11 +31,6 @@ def test_the_song_is_sung_as_the_score_has_it() -> None:
         assert abs(1200 * torch.log2(sung_hz / wanted_hz)) < 30, note  # cents
 
 
-def test_the_package_has_what_the_repository_shows() -> None:
-    for name in ("voice.ogg", "band.ogg"):
-        assert (SONG / name).read_bytes() == (EXAMPLES / name).read_bytes()
-
-
 def test_everything_that_is_announced_is_there(run: Run, loud: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     done = run("demo", "--voice", "ann", "--system", loud, "--out", tmp_path / "demo", "--json")

@@ -115,8 +115,8 @@ class Mynah(System[Config]):
         weights={
             "default": Weights(
                 "shipped:mynah_speech.safetensors",
-                sha256="b2d357c5bd0156e18a65329598f5f820187b9c9b8b84d93428016a41abf99da5",
-                bytes=4212326,
+                sha256="7a1e8d60f96c117f61a49cb1907c3e6919bb85db95631465b214361690c14b16",
+                bytes=3218118,
                 license="Apache-2.0",
             ),
             "decoder": WEIGHTS,

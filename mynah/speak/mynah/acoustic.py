@@ -65,13 +65,12 @@ class Acoustic(nn.Module):
         self.stress = nn.Embedding(3, size)
         self.manner = nn.Embedding(8, size)
         self.language = nn.Embedding(len(LANGUAGES), size)
-        self.reader = nn.Embedding(config.readers, size)
-        self.style = nn.Linear(MANNERS, size)
-        self.sounds = nn.ModuleList(ConvNeXt(size, dilation=dilation, condition=size) for dilation in config.sounds)
-        self.last = ConvNeXt(size, condition=size)
+        told = MANNERS + config.readers
+        self.sounds = nn.ModuleList(ConvNeXt(size, dilation=dilation, condition=told) for dilation in config.sounds)
+        self.last = ConvNeXt(size, condition=told)
         self.duration = nn.Sequential(nn.LayerNorm(size), nn.Linear(size, 1))
         self.place = nn.Linear(4, size)
-        self.frames = nn.ModuleList(ConvNeXt(size, dilation=dilation, condition=size) for dilation in config.frames)
+        self.frames = nn.ModuleList(ConvNeXt(size, dilation=dilation, condition=told) for dilation in config.frames)
         self.out = nn.Sequential(nn.LayerNorm(size), nn.Linear(size, CONTENT + 6))
 
     def sounded(
@@ -85,10 +84,10 @@ class Acoustic(nn.Module):
             style: Liveliness and pace, standardised: `[batch, 2]`.
 
         Returns:
-            `[batch, size, token]`, the condition `[batch, size]`, log of the durations in frames `[batch, token]`.
+            `[batch, size, token]`; the condition `[batch, 2 + readers]`; log of durations in frames `[batch, token]`.
         """
         there = (symbol >= 0)[:, None].float()
-        condition = self.style(style) + self.reader(reader)
+        condition = torch.cat([style, F.one_hot(reader, self.config.readers).to(style.dtype)], 1)
         x = (
             self.symbol(symbol.clamp(min=0)) + self.stress(stress) + self.manner(manner) + self.language(language)
         ).transpose(1, 2) * there
@@ -102,7 +101,7 @@ class Acoustic(nn.Module):
 
         Args:
             x: `[batch, size, token]` of `sounded`.
-            condition: `[batch, size]`.
+            condition: Of `sounded`.
             durations: Whole frames `[batch, token]`; 0 where there is no token.
         """
         token, place = stretched(durations)
