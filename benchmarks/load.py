@@ -6,6 +6,7 @@ It starts `mynah serve` in a folder of its own. Clients are addresses of this ma
 each asks for three conversions of a second, one greedy client asked for twenty before them; a client that is told to
 come again later does. A worker is killed (kill -9) in the middle of a job. Before all that, songs: how long from the
 request to the preview, and to the whole, and how much of a processor that took, which a busy machine changes little.
+Speech is streamed: how long to the first sound of it.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def main() -> None:
             url = server.stdout.readline().split()[-1]
             if arguments.songs:
                 _tell(_songs(url, server.pid, arguments.minutes, Path(folder)))
+            _tell(_spoken(url))
             _tell(_nonsense(url, arguments.malformed))
             _tell(_killed(url, server.pid, home))
             _tell(_crowd(url, server.pid, arguments.clients))
@@ -66,6 +68,27 @@ def _clip(folder: Path) -> bytes:
     voice = mynah.read(EXAMPLES / "voice.ogg", mono=True)
     path = mynah.write(mynah.Audio(voice.samples[:, : voice.rate], voice.rate), folder / "clip.wav")
     return path.read_bytes()
+
+
+def _spoken(url: str) -> list[tuple[str, str]]:
+    """How long until the first sound of a streamed text arrives."""
+    text = "Guten Morgen. Das hier ist ein Text mit drei Sätzen. Der letzte davon ist etwas länger als die anderen."
+    what = {"model": "tts-1", "voice": "kerstin", "input": text, "response_format": "pcm"}
+    rows = []
+    with httpx.Client(base_url=url, timeout=120) as client:
+        for name in ("first", "again", "and again"):
+            start = time.perf_counter()
+            with client.stream("POST", "/v1/audio/speech", json=what) as answer:
+                answer.raise_for_status()
+                heard, sound = None, 0
+                for piece in answer.iter_bytes():
+                    heard = heard or time.perf_counter() - start
+                    sound += len(piece)
+            whole = time.perf_counter() - start
+            rows.append(
+                (f"speech, {name}", f"heard after {heard:.2f} s, all {sound / 2 / 24_000:.1f} s after {whole:.2f} s")
+            )
+    return rows
 
 
 def _crowd(url: str, pid: int, clients: int) -> list[tuple[str, str]]:
