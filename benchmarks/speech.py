@@ -19,6 +19,7 @@ from rich.table import Table
 
 from mynah.core.types import Audio
 from mynah.features import content, ge2e, letters
+from mynah.metrics.naturalness import opinion
 from mynah.metrics.spelling import character_error
 from mynah.speak.mynah import Mynah, MynahSpeechOptions
 from mynah.speak.mynah.recipe.align import QUIET_DB
@@ -26,6 +27,7 @@ from mynah.speak.mynah.recipe.readings import Reading, Readings
 from mynah.text.phonemes import phonemes
 from mynah.voices import library
 
+OPINIONS = 8  # sentences that are also judged by DNSMOS
 LONG = "Das ist der erste Satz. Und dies hier ist der zweite Satz, der etwas länger dauert. Danach kommt noch einer."
 
 
@@ -43,7 +45,19 @@ def main() -> None:
     readings = Readings.open(arguments.folder, arguments.cache, student, content.WEIGHTS.sha256[:8])
     system, recogniser, ear = Mynah.load(arguments.weights), letters.load(arguments.letters), ge2e.load()
     table = Table(title="held-out sentences, spoken and real")
-    for column in ("reader", "n", "error real", "error spoken", "ratio", "length off", "of all", "likeness", "RTF"):
+    for column in (
+        "reader",
+        "n",
+        "error real",
+        "error spoken",
+        "ratio",
+        "length off",
+        "of all",
+        "likeness",
+        "RTF",
+        "DNSMOS real",
+        "spoken",
+    ):
         table.add_column(column, justify="right")
     for reader in readings.readers:
         own = [one for one in readings.part(True) if one.take.clip.speaker == reader][: arguments.sentences]
@@ -59,8 +73,8 @@ def main() -> None:
 
 def row(own: list[Reading], voice, system, recogniser, student, ear) -> list[str]:  # type: ignore[no-untyped-def]
     real, spoken, off, wanted, given, took = [], [], [], 0.0, 0.0, 0.0
-    ours, theirs = [], []
-    for reading in own:
+    ours, theirs, liked = [], [], []
+    for number, reading in enumerate(own):
         recording = Audio(reading.take.wave(16_000)[None], 16_000)
         begin = time.process_time()
         speech = system.speak(
@@ -73,6 +87,8 @@ def row(own: list[Reading], voice, system, recogniser, student, ear) -> list[str
         lengths = [sounding_seconds(student, each) for each in (recording, speech)]
         off.append((lengths[1] - lengths[0]) / lengths[0])
         wanted += lengths[0]
+        if number < OPINIONS:
+            liked.append([opinion(each).overall for each in (recording, speech)])
         ours.append(ear.embed([speech]))
         theirs.append(ear.embed([recording]))
     errors = character_error(real), character_error(spoken)
@@ -87,6 +103,7 @@ def row(own: list[Reading], voice, system, recogniser, student, ear) -> list[str
         f"{bias.mean():+.3f}",
         f"{likeness:.3f}",
         f"{took / given:.3f}",
+        *(f"{value:.2f}" for value in torch.tensor(liked).mean(0).tolist()),
     ]
 
 

@@ -22,7 +22,7 @@ class AlignRecipe(Recipe):
 
     name = "align"
 
-    def __init__(self, readings: Readings, *, steps: int = 800, clips: int = 16, seed: int = 22) -> None:
+    def __init__(self, readings: Readings, *, steps: int = 1000, clips: int = 16, seed: int = 22) -> None:
         self.readings, self.steps, self.clips, self.seed = readings, steps, clips, seed
         self.aligner = Aligner()
         self.nets = nn.ModuleDict({"aligner": self.aligner})
