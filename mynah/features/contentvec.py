@@ -63,14 +63,17 @@ class Ears:
 
         return self.listening(SONG, projected=projected).over(wave)
 
-    def listening(self, pace: Pace, *, projected: bool) -> Chunks:
-        """As `frames`, of sound that is still coming in, with windows as wide as `pace` says."""
+    def listening(self, pace: Pace, *, projected: bool, precision: torch.dtype = torch.float32) -> Chunks:
+        """As `frames`, of sound that is still coming in, with windows as wide as `pace` says, counted in `precision`."""
 
         def heard(stretch: Tensor) -> Tensor:
             filled = F.pad(stretch, (0, -len(stretch) % HOP + WINDOW - HOP)).to(self.net.proj.weight.device)
-            if projected:
-                return self.net.proj(self.net.states(filled[None], FIRST_LAYERS))[0].T.cpu()
-            return self.net.states(filled[None])[0].T.cpu()
+            with torch.autocast(filled.device.type, precision, enabled=precision != torch.float32):
+                if projected:
+                    frames = self.net.proj(self.net.states(filled[None], FIRST_LAYERS))
+                else:
+                    frames = self.net.states(filled[None])
+            return frames[0].T.float().cpu()
 
         return pace.heard.over(heard, RATE, each=HOP, ratio=Fraction(1, HOP))
 

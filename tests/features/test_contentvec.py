@@ -12,6 +12,7 @@ from torch import Tensor
 from mynah.core.errors import BadCheckpoint, Offline
 from mynah.features import contentvec
 from mynah.features.hubert import HOP, RATE, Hubert, HubertConfig, from_state
+from mynah.nets.streams import SONG
 
 SIZE, HIDDEN, UNITS = 128, 32, 24
 # Of transformers 5.23: the last layer, and the ninth behind the projection; 4000 samples, whose last frame is whole.
@@ -103,6 +104,18 @@ def test_there_is_a_frame_for_every_20_ms_begun(samples: int) -> None:
     for projected in (True, False):
         pieces = list(ears.frames([torch.randn(samples)], projected=projected))
         assert torch.cat(pieces, -1).shape == (ears.size(projected=projected), -(-samples // HOP))
+
+
+def test_bfloat16_hears_nearly_the_same() -> None:
+    ears = contentvec.Ears(small())
+    wave = torch.randn(16_000, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        exact = torch.cat(list(ears.frames([wave], projected=True)), -1)
+        listening = ears.listening(SONG, projected=True, precision=torch.bfloat16)
+        rough = torch.cat(list(listening.over([wave])), -1)
+    assert rough.dtype == torch.float32
+    assert not rough.equal(exact)
+    assert (rough - exact).norm() < 0.02 * exact.norm()
 
 
 def test_what_is_missing_is_said_with_where_to_get_it(tmp_path: Path) -> None:
