@@ -64,7 +64,7 @@ class Ears:
         return self.listening(SONG, projected=projected).over(wave)
 
     def listening(self, pace: Pace, *, projected: bool, precision: torch.dtype = torch.float32) -> Chunks:
-        """As `frames`, of sound that is still coming in, with windows as wide as `pace` says, counted in `precision`."""
+        """As `frames`, of sound still coming in, in windows as wide as `pace` says, counted in `precision`."""
 
         def heard(stretch: Tensor) -> Tensor:
             filled = F.pad(stretch, (0, -len(stretch) % HOP + WINDOW - HOP)).to(self.net.proj.weight.device)
