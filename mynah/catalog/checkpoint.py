@@ -154,9 +154,10 @@ def load_strict(module: nn.Module, state: Mapping[str, Tensor], what: str) -> No
         what: Named in the message, such as a path.
 
     Raises:
-        BadCheckpoint: With the first few keys that are missing, surplus or of another shape.
+        BadCheckpoint: With the first few keys that are missing, surplus or of another shape; or a value is no number.
     """
     require_fit(module, state, what)
+    require_numbers(state, what)
     module.load_state_dict(dict(state), strict=True)
 
 
@@ -181,6 +182,7 @@ def filled(make: Callable[[], M], state: Mapping[str, Tensor], what: str) -> M:
     with torch.device("meta"):
         module = make()
     require_fit(module, state, what)
+    require_numbers(state, what)
     types = {name: value.dtype for name, value in module.state_dict().items()}
     module.load_state_dict({name: state[name].to(types[name]) for name in types}, assign=True)
     return module
@@ -207,6 +209,18 @@ def require_fit(module: nn.Module, state: Mapping[str, Tensor], what: str) -> No
     ]
     if complaints:
         raise BadCheckpoint(f"{what} does not fit {type(module).__name__}: {'; '.join(complaints)}")
+
+
+def require_numbers(state: Mapping[str, Tensor], what: object) -> None:
+    """What was not trained to its end, or not written to its end, sings nothing but silence or noise.
+
+    Raises:
+        BadCheckpoint: The first tensor that holds NaN or infinity.
+    """
+    for name, value in state.items():
+        # A sum is soon made, and is no number where one of many is none; only then is it worth looking closely.
+        if value.is_floating_point() and not value.sum().isfinite() and not value.isfinite().all():
+            raise BadCheckpoint(f"{what}: {name[:80]} holds values that are not numbers (NaN or infinite)")
 
 
 def _shape(value: object) -> tuple[int, ...] | torch.Size:

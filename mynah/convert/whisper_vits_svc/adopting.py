@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mynah.catalog.arrays import read_array
-from mynah.catalog.checkpoint import to_safetensors
+from mynah.catalog.checkpoint import require_numbers, to_safetensors
 from mynah.catalog.vectors import read_vectors
 from mynah.convert.whisper_vits_svc import published, share
 from mynah.convert.whisper_vits_svc.hear import PublishedEars, kind_of
@@ -48,9 +48,7 @@ def adopt(files: Files, into: Path) -> Voice:
         net = published.config_of(state, path)
         published.refuse_other_filters(state, path)
         kind_of(net, path)
-        for name, value in state.items():
-            if not value.isfinite().all():
-                raise BadCheckpoint(f"{path}: {name} holds values that are not numbers (NaN or infinite)")
+        require_numbers(state, path)
         about["model"] = _fingerprint(state)
     vectors = _vectors(files, net.voice)
     if not vectors:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mynah.catalog.checkpoint import load_foreign, load_strict, outline, require_fit, to_safetensors
+from mynah.catalog.checkpoint import filled, load_foreign, outline, to_safetensors
 from mynah.catalog.described import metadata, parsed, text
 from mynah.core.errors import BadCheckpoint
 from mynah.nets.normed import old_names, split
@@ -44,15 +44,8 @@ def read(place: Path) -> tuple[Config, Decoder]:
     state = named(load_foreign(path), path)
     config = _config(path, state)
     with torch.device("meta"):
-        wanted = net_of(config)
-    parted = split(state, wanted.state_dict())
-    require_fit(wanted, parted, str(path))
-    for name, value in parted.items():
-        if not value.isfinite().all():
-            raise BadCheckpoint(f"{path}: {name[:80]} holds values that are not numbers (NaN or infinite)")
-    net = net_of(config)
-    load_strict(net, parted, str(path))
-    return config, net
+        wanted = net_of(config).state_dict()
+    return config, filled(lambda: net_of(config), split(state, wanted), str(path))
 
 
 def recognises(place: Path) -> bool:

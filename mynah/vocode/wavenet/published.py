@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mynah.catalog.arrays import read_array
-from mynah.catalog.checkpoint import load_foreign, load_strict, outline, require_fit, to_safetensors
+from mynah.catalog.checkpoint import filled, load_foreign, outline, to_safetensors
 from mynah.catalog.described import metadata, parsed, text
 from mynah.core.errors import BadCheckpoint
 from mynah.features.mel import MelFormat, Scale
@@ -42,15 +42,8 @@ def read(place: Path) -> tuple[Config, WaveNetNet]:
     state = named(load_foreign(path), path)
     config = _with_statistics(_config(path, state), path)
     with torch.device("meta"):
-        wanted = WaveNetNet(config)
-    parted = split(state, wanted.state_dict())
-    require_fit(wanted, parted, str(path))
-    for name, value in parted.items():
-        if not value.isfinite().all():
-            raise BadCheckpoint(f"{path}: {name[:80]} holds values that are not numbers (NaN or infinite)")
-    net = WaveNetNet(config)
-    load_strict(net, parted, str(path))
-    return config, net
+        wanted = WaveNetNet(config).state_dict()
+    return config, filled(lambda: WaveNetNet(config), split(state, wanted), str(path))
 
 
 def recognises(place: Path) -> bool:
