@@ -43,7 +43,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     from mynah.core.recipe import Learns, Prepares
     from mynah.core.registry import find
     from mynah.train.data import prepare, scan
-    from mynah.train.report import draw, enough_room, report
+    from mynah.train.forecast import forecast
+    from mynah.train.report import draw, report
 
     if not 1 <= args.workers <= 256:
         raise BadOption("--workers must be between 1 and 256")
@@ -56,7 +57,10 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if ears:
         system.course(args.folder, out, **ears)  # ears that are missing are told before the work begins
     clips = scan(args.folder)
-    enough_room(clips, out / "prepared")
+    each = system.keeps(**ears) if hasattr(system, "keeps") else 0
+    expected = forecast(clips, out / "prepared", each=each, workers=args.workers)
+    screen.note(str(expected))
+    expected.check()
     with screen.progress("prepare") as progress:
         prepared = prepare(clips, out / "prepared", workers=args.workers, progress=progress)
     with screen.progress("look") as progress:

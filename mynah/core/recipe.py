@@ -109,7 +109,8 @@ class Prepares(Protocol):
     def prepare(cls, data: Path, folder: Path, *, progress: Callable[[float], None] = lambda fraction: None) -> None:
         """Keep in `folder` what `course` with the same folders will ask for; what is there is not done again.
 
-        Whoever can hear in several ways also takes `ears`, as `course` does.
+        Whoever can hear in several ways also takes `ears`, as `course` does. Whoever keeps much may have a class method
+        `keeps`, which takes the same `ears` and says how many bytes that is for a second of sound.
 
         Args:
             data: Folder of recordings.

@@ -5,12 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import multiprocessing
-import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from mynah.core.errors import BadAudio, BadData
 from mynah.core.types import Audio
 from mynah.features.pitch import pitch
 from mynah.train.bandwidth import bandwidth
+from mynah.train.workers import spread
 
 FRAME_RATE = 50  # frames/s: what lengths and places in a take are counted in
 RATES = (32_000, 16_000)  # Hz, the higher first
@@ -198,25 +197,8 @@ def _all(clips: Sequence[Clip], cache: Path, workers: int) -> Iterator[tuple[int
             new.append(place)
         else:
             yield place, known
-    if workers == 1 or len(new) <= FEW:
-        for place in new:
-            yield place, _one(clips[place].path, cache)
-        return
-    # Not forked: a fork of a process in which torch has run its threads may hang.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=settle)
-    try:
-        waiting = {pool.submit(_one, clips[place].path, cache): place for place in new}
-        for future in as_completed(waiting):
-            yield waiting[future], future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def settle() -> None:
-    """One thread for each process; and Ctrl-C is for the one that waits for them."""
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    deeds = spread(partial(_one, cache=cache), [clips[place].path for place in new], workers, FEW)
+    yield from zip(new, deeds, strict=True)
 
 
 def _known(path: Path, cache: Path) -> Done | BadAudio | None:

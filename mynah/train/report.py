@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mynah.audio.files import probe
+import torch
+
 from mynah.core.atomic import replacing
-from mynah.core.errors import BadAudio, BadData, NoSpace
-from mynah.train.data import Clip, Prepared
-from mynah.train.survey import HIGHEST, LOWEST, Facts, duplicates, survey
+from mynah.core.errors import BadAudio, BadData
+from mynah.train.data import Clip, Prepared, Take
+from mynah.train.survey import HIGHEST, LOWEST, OUTLINE, Facts, survey
+from mynah.train.twice import duplicates
 
 LEAST_SECONDS = 10.0  # of singing, below which a singer cannot be learnt
 GOOD_MINUTES = 10.0
-BYTES_PER_SECOND = 100_000  # of what is prepared: 32 and 16 kHz, and pitch
 _CLIPS = 1e-4  # share of samples
 _NOISY_DB = 30.0  # between the voice and its pauses
 _ECHO = (0.4, -25.0)  # seconds and dB of a reverb that will be learnt
 _DULL_HZ = 11_000.0
 _RARE = 0.005  # of the notes at either end, which trackers and shouts account for
-_SHOWN = 3
+NOTES = HIGHEST - LOWEST + 1
 
 
 @dataclass(frozen=True)
@@ -98,29 +98,56 @@ class Report:
         return path
 
 
-def enough_room(clips: Sequence[Clip], folder: Path, bytes_per_second: int = BYTES_PER_SECOND) -> float:
-    """Hours of recordings, for which there is room; recordings that cannot be opened count for nothing.
+@dataclass
+class _Tally:
+    """What is added up of one singer."""
 
-    Raises:
-        NoSpace: What has to be kept of them will not fit the disk of `folder`.
-    """
-    seconds = 0.0
-    for clip in clips:
-        try:
-            seconds += probe(clip.path).seconds
-        except BadAudio:
-            continue
-    place = folder.resolve()
-    while not place.exists():
-        place = place.parent
-    need, free = seconds * bytes_per_second, shutil.disk_usage(place).free
-    kept = sum(path.stat().st_size for path in folder.rglob("*.i16")) if folder.exists() else 0
-    if need - kept > free:
-        raise NoSpace(
-            f"{seconds / 3600:.0f} hours of recordings need {need / 1e9:.0f} GB in {folder}, and {free / 1e9:.0f} GB "
-            "are free: choose another folder with --out, or fewer recordings"
+    recordings: int = 0
+    seconds: float = 0.0
+    sung: float = 0.0
+    slices: int = 0
+    clipping: int = 0
+    echoing: int = 0
+    dull: int = 0
+    notes: list[int] = field(default_factory=lambda: [0] * NOTES)
+    floors: list[float] = field(default_factory=list)
+    distances: list[float] = field(default_factory=list)
+    decays: list[float] = field(default_factory=list)
+    rates: set[int] = field(default_factory=set)
+
+    def add(self, take: Take, fact: Facts) -> None:
+        self.recordings += 1
+        self.seconds += fact.seconds
+        self.sung += fact.sung
+        self.slices += fact.slices
+        self.clipping += fact.clipped > _CLIPS
+        self.echoing += fact.decay_seconds >= _ECHO[0] and fact.wet_db >= _ECHO[1]
+        self.dull += take.bandwidth_hz < _DULL_HZ
+        self.notes = [before + more for before, more in zip(self.notes, fact.notes, strict=True)]
+        self.floors.append(fact.floor_db)
+        self.distances.append(fact.distance_db)
+        if fact.decay_seconds:
+            self.decays.append(fact.decay_seconds)
+        self.rates.add(fact.rate)
+
+    def singer(self, name: str) -> Singer:
+        counts = [count / 100 for count in self.notes]
+        return Singer(
+            name=name,
+            recordings=self.recordings,
+            minutes=self.seconds / 60,
+            sung=self.sung / 60,
+            slices=self.slices,
+            range_hz=_range(counts),
+            notes=tuple(counts),
+            clipping=self.clipping,
+            noise_db=_median(self.floors),
+            distance_db=_median(self.distances),
+            decay_seconds=_median(self.decays),
+            echoing=self.echoing,
+            dull=self.dull,
+            rates=tuple(sorted(self.rates)),
         )
-    return seconds / 3600
 
 
 def report(
@@ -138,16 +165,22 @@ def report(
         workers: Processes to do it in.
         progress: Told the fraction done.
     """
-    found = survey(prepared.takes, workers=workers, progress=progress)
     skipped = {str(path): why for path, why in prepared.skipped.items()}
-    pairs = list(zip(prepared.takes, found, strict=True))
-    skipped |= {str(take.clip.path): str(fact) for take, fact in pairs if isinstance(fact, BadAudio)}
-    good = [(take, fact) for take, fact in pairs if isinstance(fact, Facts)]
-    by_singer: dict[str, list[tuple[Facts, float]]] = {clip.speaker: [] for clip in clips}
-    for take, fact in good:
-        by_singer[take.clip.speaker].append((fact, take.bandwidth_hz))
-    twice = duplicates([take for take, _ in good], [fact for _, fact in good])
-    singers = tuple(_singer(name, by_singer[name]) for name in sorted(by_singer))
+    takes = prepared.takes
+    tallies = {clip.speaker: _Tally() for clip in clips}
+    # Of hundreds of thousands only what is compared is kept, and sums.
+    outlines, notes = torch.zeros(len(takes), OUTLINE), torch.zeros(len(takes), NOTES, dtype=torch.int32)
+    good = []
+    for place, (take, fact) in enumerate(zip(takes, survey(takes, workers=workers), strict=True)):
+        if isinstance(fact, BadAudio):
+            skipped[str(take.clip.path)] = str(fact)
+        else:
+            tallies[take.clip.speaker].add(take, fact)
+            outlines[place], notes[place] = torch.tensor(fact.outline), torch.tensor(fact.notes)
+            good.append(place)
+        progress((place + 1) / len(takes))
+    twice = duplicates([takes[place] for place in good], outlines[good], notes[good])
+    singers = tuple(tallies[name].singer(name) for name in sorted(tallies))
     doubles = tuple((str(one.clip.path), str(other.clip.path)) for one, other in twice)
     two_names = [(one, other) for one, other in twice if one.clip.speaker != other.clip.speaker]
     mend = [line for singer in singers for line in _mend(singer)]
@@ -159,29 +192,6 @@ def report(
     if skipped:
         mend.append(f"{len(skipped)} recordings cannot be used, such as: {next(iter(skipped.values()))}")
     return Report(singers, skipped, doubles, tuple(filter(None, map(_stop, singers))), tuple(mend))
-
-
-def _singer(name: str, found: Sequence[tuple[Facts, float]]) -> Singer:
-    facts = [fact for fact, _ in found]
-    counts = [sum(column) / 100 for column in zip(*(fact.notes for fact in facts), strict=True)]
-    counts = counts or [0.0] * (HIGHEST - LOWEST + 1)
-    echoes = [fact.decay_seconds for fact in facts if fact.decay_seconds >= _ECHO[0] and fact.wet_db >= _ECHO[1]]
-    return Singer(
-        name=name,
-        recordings=len(facts),
-        minutes=sum(fact.seconds for fact in facts) / 60,
-        sung=sum(fact.sung for fact in facts) / 60,
-        slices=sum(fact.slices for fact in facts),
-        range_hz=_range(counts),
-        notes=tuple(counts),
-        clipping=sum(fact.clipped > _CLIPS for fact in facts),
-        noise_db=_median([fact.floor_db for fact in facts]),
-        distance_db=_median([fact.distance_db for fact in facts]),
-        decay_seconds=_median([fact.decay_seconds for fact in facts if fact.decay_seconds]),
-        echoing=len(echoes),
-        dull=sum(bandwidth < _DULL_HZ for _, bandwidth in found),
-        rates=tuple(sorted({fact.rate for fact in facts})),
-    )
 
 
 def _range(counts: Sequence[float]) -> tuple[float, float]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -18,8 +15,9 @@ from mynah.audio.files import CutShort, read
 from mynah.core.atomic import replacing
 from mynah.core.errors import BadAudio
 from mynah.core.types import Audio
-from mynah.train.data import FRAME_RATE, RATES, Take, settle
+from mynah.train.data import FRAME_RATE, RATES, Take
 from mynah.train.slicing import levels, slices
+from mynah.train.workers import spread
 
 FACTS = "survey-1.json"
 OUTLINE = 64  # points of a level contour, by which the same recording in another format is found
@@ -60,38 +58,21 @@ class Facts:
     outline: tuple[float, ...]
 
 
-def survey(
-    takes: Sequence[Take], *, workers: int = 2, progress: Callable[[float], None] = lambda fraction: None
-) -> list[Facts | BadAudio]:
+def survey(takes: Sequence[Take], *, workers: int = 2) -> Iterator[Facts | BadAudio]:
     """Facts of every take, in their order; what was found earlier is not looked for again.
 
     Args:
         takes: From `mynah.train.data.prepare`.
         workers: Processes to do it in.
-        progress: Told the fraction done.
 
-    Returns:
+    Yields:
         Facts; or the error, of a recording that vanished since it was prepared.
 
     Raises:
         NoSpace: The disk is full.
     """
-    found: list[Facts | BadAudio] = []
     new = sum(not (take.folder / FACTS).exists() for take in takes)
-    if workers == 1 or new <= _FEW:
-        for take in takes:
-            found.append(facts_of(take))
-            progress(len(found) / len(takes))
-        return found
-    # Not forked: a fork of a process in which torch has run its threads may hang.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=settle)
-    try:
-        for facts in pool.map(facts_of, takes, chunksize=4):
-            found.append(facts)
-            progress(len(found) / len(takes))
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return found
+    return spread(facts_of, takes, workers if new > _FEW else 1, _FEW)
 
 
 def facts_of(take: Take) -> Facts | BadAudio:
@@ -196,45 +177,3 @@ def outline(level: Tensor) -> Tensor:
         return torch.zeros(OUTLINE)
     points = torch.nn.functional.adaptive_avg_pool1d(level.clamp(min=-80.0)[None], OUTLINE)[0]
     return torch.nn.functional.normalize(points - points.mean(), dim=0)
-
-
-def duplicates(takes: Sequence[Take], facts: Sequence[Facts]) -> list[tuple[Take, Take]]:
-    """Recordings that are there twice: the same file, or the same sound in another format, as loud or not.
-
-    Lengths and levels have to agree, and wherever both have a pitch, that as well.
-    """
-    if not takes:
-        return []
-    outlines = torch.tensor([fact.outline for fact in facts])
-    lengths = torch.tensor([take.frames for take in takes])
-    pairs = []
-    for begin in range(0, len(takes), 1000):
-        rows = slice(begin, begin + 1000)
-        alike = (outlines[rows] @ outlines.T > 0.98) & ((lengths[rows, None] - lengths).abs() <= FRAME_RATE // 5)
-        pairs += [(begin + first, second) for first, second in alike.nonzero().tolist() if begin + first < second]
-        # Same file: a flat contour has no outline to be alike.
-    folders: dict[Path, int] = {}
-    for place, take in enumerate(takes):
-        other = folders.setdefault(take.folder, place)
-        if other != place and (other, place) not in pairs:
-            pairs.append((other, place))
-    return [
-        (takes[first], takes[second])
-        for first, second in sorted(pairs)
-        if takes[first].folder == takes[second].folder or _same_melody(takes[first], takes[second])
-    ]
-
-
-def _same_melody(one: Take, other: Take) -> bool:
-    first, second = one.pitch(), other.pitch()
-    count = min(len(first), len(second))
-    # Lossy formats begin a little late.
-    for shift in range(-6, 7):
-        moved = second[max(0, shift) : count + min(0, shift)]
-        held = first[max(0, -shift) : count - max(0, shift)]
-        both = (held > 0) & (moved > 0)
-        if both.sum() >= 20:
-            cents = 1200 * (held[both] / moved[both]).log2().abs()
-            if (cents < 10).float().mean() > 0.9:
-                return True
-    return False

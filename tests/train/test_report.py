@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
-from collections import namedtuple
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,10 +12,10 @@ import torch
 from torch import Tensor
 
 from mynah.audio.files import write
-from mynah.core.errors import BadData, NoSpace
+from mynah.core.errors import BadData
 from mynah.core.types import Audio
 from mynah.train.data import prepare, scan
-from mynah.train.report import Report, Singer, draw, enough_room, report
+from mynah.train.report import Report, Singer, draw, report
 from mynah.train.survey import FACTS, facts_of
 
 
@@ -132,15 +129,3 @@ def test_what_was_found_is_kept_and_a_file_that_vanished_is_only_missed(tmp_path
     found = report(clips, prepared)
     assert [singer.recordings for singer in found.singers] == [1]
     assert any("b.wav" in path for path in found.skipped)
-
-
-def test_hundreds_of_hours_ask_for_room_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(Audio(torch.zeros(1, 8000), 8000), tmp_path / "data" / "anna" / "a.wav")
-    clips = 1000 * scan(tmp_path / "data")
-    assert enough_room(clips, tmp_path / "cache") == pytest.approx(1000 / 3600)
-    usage: Callable[..., object] = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 10**7))
-    with pytest.raises(NoSpace, match="GB are free"):
-        enough_room(clips, tmp_path / "cache")
-    os.truncate(clips[0].path, 20)
-    assert enough_room(clips, tmp_path / "cache") == 0

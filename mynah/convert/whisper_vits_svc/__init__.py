@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from mynah.catalog.weights import locate
 from mynah.convert.whisper_vits_svc import adopting, share
 from mynah.convert.whisper_vits_svc.casting import Casting, model_in
+from mynah.convert.whisper_vits_svc.earfiles import choice_of
 from mynah.convert.whisper_vits_svc.hear import Ears, OwnEars, PublishedEars
 from mynah.convert.whisper_vits_svc.net import Singer
 from mynah.convert.whisper_vits_svc.rendering import FRAMES_PER_SECOND, singing
@@ -277,6 +278,13 @@ class WhisperVitsSvc(SharedSinger[Config, WhisperVitsSvcOptions]):
         from mynah.convert.whisper_vits_svc.recipe import ears_by, heard
 
         heard(data, folder, ears_by(ears), progress=progress)
+
+    @classmethod
+    def keeps(cls, *, ears: Sequence[str] = ()) -> int:
+        """Bytes that `prepare` keeps of what was heard in a second."""
+        choice = choice_of(ears)
+        heard = PublishedEars(choice=choice) if choice else None
+        return (heard.words + heard.sounds if heard else ContentConfig().size) * 2 * 50
 
     def adapt(self, voice: Voice, *, lora: int = 0) -> Recipe:
         """Tuning to one voice: its vector, and the layers that listen to it, or changes of rank `lora` to many."""

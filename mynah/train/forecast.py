@@ -1,0 +1,112 @@
+"""What preparing recordings will take, told before it begins, by nothing but their headers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mynah.audio.decoding import opened
+from mynah.core.errors import BadAudio, NoSpace
+from mynah.train.data import Clip
+
+BYTES_PER_SECOND = 97_000  # of what is prepared: 32 and 16 kHz, and pitch
+BYTES_PER_RECORDING = 24_000  # of facts, and what is lost to whole blocks of the disk
+WORK_PER_SECOND = 0.08  # seconds of a processor that a second of sound was measured to take, ears not counted
+_UNTOLD = 8_000  # bytes of a second, where a header does not say how many there are
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is to be expected.
+
+    Attributes:
+        recordings: That are different files and can be opened.
+        seconds: Of sound in them.
+        need: Bytes that will be kept of them.
+        kept: Bytes that are there from an earlier run.
+        free: Bytes of the disk that are free.
+        folder: Where they will be.
+        workers: Processes that share the work.
+    """
+
+    recordings: int
+    seconds: float
+    need: int
+    kept: int
+    free: int
+    folder: Path
+    workers: int
+
+    @property
+    def hours(self) -> float:
+        """Of sound."""
+        return self.seconds / 3600
+
+    @property
+    def work_hours(self) -> float:
+        """That decoding and pitch take, as measured on one machine; ears and what was done earlier not counted."""
+        return self.hours * WORK_PER_SECOND / self.workers
+
+    def check(self) -> None:
+        """Stop before anything was begun that cannot be ended.
+
+        Raises:
+            NoSpace: It will not fit the disk.
+        """
+        if self.need - self.kept > self.free:
+            raise NoSpace(
+                f"{self.hours:.1f} hours of recordings need {size(self.need - self.kept)} more in {self.folder}, and "
+                f"{size(self.free)} are free: choose another folder with --out, or fewer recordings"
+            )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.recordings} recordings, {self.hours:.1f} hours: {size(self.need)} in {self.folder} "
+            f"({size(self.kept)} are there, {size(self.free)} are free), about {self.work_hours:.1f} hours of work for "
+            f"{self.workers} processes, and what the ears of the system take"
+        )
+
+
+def forecast(clips: Sequence[Clip], folder: Path, *, each: int = 0, workers: int = 2) -> Forecast:
+    """Open every recording as far as its header; those that cannot be opened count for nothing.
+
+    Args:
+        clips: From `mynah.train.data.scan`.
+        folder: Where they will be prepared.
+        each: Bytes that ears keep of a second besides.
+        workers: Processes that will do it.
+    """
+    seconds, files = 0.0, set()
+    for clip in clips:
+        try:
+            about = clip.path.stat()
+            if (about.st_dev, about.st_ino) in files:
+                continue  # one file under several names is prepared once
+            seconds += _seconds(clip.path)
+        except (BadAudio, OSError):
+            continue
+        files.add((about.st_dev, about.st_ino))
+    place = folder.resolve()
+    while not place.exists():
+        place = place.parent
+    kept = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0
+    need = round(seconds * (BYTES_PER_SECOND + each)) + len(files) * BYTES_PER_RECORDING
+    return Forecast(len(files), seconds, need, kept, shutil.disk_usage(place).free, folder, workers)
+
+
+def _seconds(path: Path) -> float:
+    with opened(path) as source:
+        return source.frames / source.rate if source.frames is not None else source.bytes / _UNTOLD
+
+
+def size(count: float) -> str:
+    """Bytes in words.
+
+    Example:
+
+        >>> size(2_500_000), size(180e9)
+        ('2.5 MB', '180.0 GB')
+    """
+    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
