@@ -22,9 +22,10 @@ from mynah.audio.files import probe, stream
 from mynah.audio.mixing import as_one
 from mynah.catalog.checkpoint import load_strict
 from mynah.catalog.weights import locate
+from mynah.convert.ucd_svc.ears import ear_by, ear_named
 from mynah.convert.ucd_svc.generator import Generator
 from mynah.convert.ucd_svc.hear import listening, metering, pitch_of
-from mynah.convert.ucd_svc.listeners import student_ear
+from mynah.convert.ucd_svc.listeners import Ear, student_ear
 from mynah.convert.ucd_svc.published import Model, read, read_row
 from mynah.convert.ucd_svc.rendering import Singing, rows_of
 from mynah.convert.ucd_svc.sizes import RATE, UNIT, Config, config
@@ -34,7 +35,7 @@ from mynah.core.recipe import Recipe
 from mynah.core.system import Card, System, Weights
 from mynah.core.types import Audio, Contour, Voice
 from mynah.core.verbs import Options
-from mynah.features import content, speaker
+from mynah.features import speaker
 from mynah.features.content import ContentConfig, ContentStudent
 from mynah.features.melody import semitones_to_fit
 from mynah.features.pitch import contour_of
@@ -83,11 +84,10 @@ class UcdSvc(System[Config]):
         },
     )
 
-    def __init__(self, model: Model, student: ContentStudent) -> None:
+    def __init__(self, model: Model, ear: Ear) -> None:
         super().__init__(model.config)
-        self.student, self.generator, self.table = student, model.generator, model.table
-        self.model, self.ear = model, student_ear(student)
-        self.nets = nn.ModuleDict({"generator": self.generator, "table": self.table, "student": student})
+        self.generator, self.table, self.model, self.ear = model.generator, model.table, model, ear
+        self.nets = nn.ModuleDict({"generator": self.generator, "table": self.table, "ear": ear.net})
         self.nets.eval().requires_grad_(False)
         folded(self.generator)
         # Of the voice that sang last.
@@ -99,7 +99,7 @@ class UcdSvc(System[Config]):
             torch.manual_seed(0)
             sizes = config(window=512, voice=8, layers=4, stacks=1, residual=8, gates=16, skip=8)
             model = Model(sizes, Generator(sizes.generator), VoiceTable(("anna", "bert"), 8), "student")
-            return cls(model, ContentStudent(ContentConfig(channels=8, dilations=(1,), ahead=(1,))))
+            return cls(model, student_ear(ContentStudent(ContentConfig(channels=8, dilations=(1,), ahead=(1,)))))
 
     @classmethod
     def load(cls, weights: str = "default", *, device: str = "cpu") -> Self:
@@ -107,9 +107,10 @@ class UcdSvc(System[Config]):
 
         Raises:
             BadOption: No such file.
-            BadCheckpoint: Damaged, or of another system.
+            BadCheckpoint: Damaged, or of another system, or what it hears with is not here.
         """
-        system = cls(read(locate(weights, cls.card.weights)), content.load())
+        model = read(locate(weights, cls.card.weights))
+        system = cls(model, ear_named(model.config.ear, model.ear))
         system.generator.to(device)
         system.table.to(device)
         return system
@@ -173,7 +174,7 @@ class UcdSvc(System[Config]):
         row, generator = self._singer(voice, options.fit_steps)
         frames = math.ceil(len(melody.values) * melody.hop_seconds * RATE / UNIT)
         pitch = _moved(pitch_of(melody, frames), voice, options)
-        rows = Beside(listening(self.ear.net), metering(self.config.loudness_window), Known(rows_of(pitch), UNIT))
+        rows = Beside(listening(self.ear), metering(self.config.loudness_window), Known(rows_of(pitch), UNIT))
         singing = Singing(generator, self.config, row, options.seed)
         return Sung(Chain(Resampled(rate, RATE), rows, singing), rate, RATE, lag(rate, RATE), out_rate)
 
@@ -188,18 +189,25 @@ class UcdSvc(System[Config]):
 
     @classmethod
     def course(
-        cls, data: Path, folder: Path, *, teacher: str = "", hold_out: Sequence[str] = (), start: str = ""
+        cls,
+        data: Path,
+        folder: Path,
+        *,
+        teacher: str = "",
+        hold_out: Sequence[str] = (),
+        start: str = "",
+        ears: Sequence[str] = (),
     ) -> dict[str, Callable[[], Recipe]]:
         """The one stage of training, see `mynah.convert.ucd_svc.recipe`.
 
         Raises:
-            BadOption: A teacher, of whom there is none here.
+            BadOption: A teacher, of whom there is none here; or ears that are not to be understood.
         """
         from mynah.convert.ucd_svc.recipe import course
 
         if teacher:
             raise BadOption("convert/ucd_svc learns from no teacher: a vocoder to begin with is --start")
-        return course(data, folder, hold_out=hold_out, start=start)
+        return course(data, folder, hold_out=hold_out, start=start, ear=ear_by(ears))
 
     def adapt(self, voice: Voice) -> Recipe:
         """A row of its own for a voice; for one that has it already, the net as well."""

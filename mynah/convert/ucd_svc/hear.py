@@ -19,7 +19,6 @@ from mynah.features.loudness import Loudness
 from mynah.features.mel import PowerSpectrum
 
 _STRETCH = 500  # content frames (10 s) that are heard at a time
-_PAST, _AHEAD = 90, 5  # content frames that one depends on, rounded up
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +36,9 @@ class Heard:
     pitch: Tensor
 
 
-def listening(ear: Callable[[Tensor], Tensor]) -> Chunks:
+def listening(ear: Ear) -> Chunks:
     """Words `[size, frame]` of 16 kHz sound `[time]` that comes in, 50 times a second."""
-    return _over(lambda wave: ear(wave[None])[0], _PAST, _AHEAD)
+    return _over(lambda wave: ear.net(wave[None])[0], ear.past, ear.ahead)
 
 
 def metering(window: int) -> Chunks:
@@ -63,7 +62,7 @@ def loudness_of(wave: Tensor, window: int) -> Tensor:
     return torch.cat(list(metering(window).over([wave])), -1).T.flatten()
 
 
-def content_of(wave: Tensor, ear: Callable[[Tensor], Tensor]) -> Tensor:
+def content_of(wave: Tensor, ear: Ear) -> Tensor:
     """All of `listening`: `[time]` at 16 kHz to `[size, frame]`."""
     return torch.cat(list(listening(ear).over([wave])), -1)
 
@@ -83,5 +82,5 @@ def hear(wave: Tensor, melody: Contour, ear: Ear, window: int) -> Heard:
         ear: The acoustic model.
         window: Samples that loudness is measured over.
     """
-    content = content_of(wave, ear.net)
+    content = content_of(wave, ear)
     return Heard(content, loudness_of(wave, window), pitch_of(melody, content.shape[-1]))

@@ -51,12 +51,16 @@ class Ear:
         size: Of a content frame.
         layers: Whose activations words are compared by.
         name: With what tells its weights apart; what was heard is kept under it.
+        past: Content frames before a frame that it depends on, rounded up.
+        ahead: The same after it.
     """
 
     net: nn.Module
     size: int
     layers: tuple[str, ...]
     name: str
+    past: int
+    ahead: int
 
     @property
     def activations(self) -> Activations:
@@ -67,7 +71,8 @@ class Ear:
 def student_ear(student: ContentStudent, name: str = "student") -> Ear:
     """The house's own: every second block is compared."""
     layers = tuple(f"blocks.{number}" for number in range(len(student.blocks)) if number % 2 == 1)
-    return Ear(student, student.config.size, layers or ("blocks.0",), name)
+    past, ahead = (int(50 * seconds) + 2 for seconds in (student.past_seconds, student.ahead_seconds))
+    return Ear(student, student.config.size, layers or ("blocks.0",), name, past, ahead)
 
 
 def melody_activations(crepe: Crepe, layers: Sequence[str] = ("conv3_BN", "conv5_BN")) -> Activations:

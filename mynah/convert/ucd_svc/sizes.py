@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Annotated, Any, Literal
 
@@ -12,6 +12,7 @@ RATE = 16_000
 UNIT = 320  # samples of one content frame: what recordings are counted in
 LOUDNESS_HOP = 64  # samples; the condition has this grid
 PITCH_HOP = 160  # samples
+EarKind = Literal["student", "wav2letter", "whisper", "hubert"]
 Channels = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -88,7 +89,7 @@ class Config:
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     excitation: Literal["sine", "pitch"] = "sine"
     content: Channels = 64
-    ear: Literal["student"] = "student"
+    ear: EarKind = "student"
     loudness_window: Annotated[int, Field(ge=64, le=8192)] = 2048
     breath: Annotated[float, Field(ge=0, le=1)] = 0.03
 
@@ -96,6 +97,12 @@ class Config:
         told = self.content + 1 + (2 if self.excitation == "pitch" else 0)
         if self.generator.condition != told or self.generator.hop != LOUDNESS_HOP:
             raise ValueError(f"the net has to be told {told} channels at every {LOUDNESS_HOP} samples")
+
+
+def hearing(sizes: Config, kind: EarKind, size: int) -> Config:
+    """The same for another acoustic model, whose frames have this size."""
+    told = sizes.generator.condition - sizes.content + size
+    return replace(sizes, generator=replace(sizes.generator, condition=told), ear=kind, content=size)
 
 
 def config(

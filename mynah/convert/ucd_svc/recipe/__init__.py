@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mynah.convert.ucd_svc.listeners import melody_activations, student_ear
+from pydantic import TypeAdapter
+
+from mynah.convert.ucd_svc.ears import house_ear
+from mynah.convert.ucd_svc.listeners import Ear, melody_activations
 from mynah.convert.ucd_svc.published import vocoder
 from mynah.convert.ucd_svc.recipe.plan import SMALL_PLAN, Plan
 from mynah.convert.ucd_svc.recipe.sing import SingRecipe
 from mynah.convert.ucd_svc.recipe.songs import Songs
-from mynah.convert.ucd_svc.sizes import FULL, SMALL, Config
+from mynah.convert.ucd_svc.sizes import FULL, SMALL, Config, EarKind, hearing
 from mynah.core.recipe import Recipe
-from mynah.features import content, crepe, speaker
+from mynah.features import crepe, speaker
 from mynah.train.data import prepare, scan
 
 
@@ -25,6 +28,7 @@ def course(
     start: str = "",
     hold_out: Sequence[str] = (),
     pitch_judge: str | Path = "crepe-tiny",
+    ear: Ear | None = None,
 ) -> dict[str, Callable[[], Recipe]]:
     """The only stage.
 
@@ -36,6 +40,7 @@ def course(
         start: A generator of Parallel WaveGAN to begin with.
         hold_out: Patterns of recordings to test on.
         pitch_judge: CREPE's weights, as `mynah.features.crepe.load` takes them.
+        ear: The acoustic model; by default the content student.
     """
 
     def sing() -> Recipe:
@@ -44,8 +49,10 @@ def course(
         begun = vocoder(start) if start else None
         judge = melody_activations(crepe.load(pitch_judge)) if figures.weights["melody"] else None
         takes = prepare(scan(data), folder / "prepared").takes
-        ear = student_ear(content.load(), f"student-{content.WEIGHTS.sha256[:8]}")
-        songs = Songs(takes, ear, sizes, figures.frames, root=data, hold_out=hold_out)
+        listener = ear or house_ear()
+        kind = TypeAdapter(EarKind).validate_python(listener.name.partition("-")[0])
+        sizes = hearing(sizes, kind, listener.size)
+        songs = Songs(takes, listener, sizes, figures.frames, root=data, hold_out=hold_out)
         return SingRecipe(songs, figures, judge, heard=songs.heard_of(speaker.load()), start=begun)
 
     return {"sing": sing}

@@ -135,7 +135,7 @@ class Songs:
             if not path.exists():
                 with torch.no_grad():
                     heard = (
-                        content_of(wave, self.ear.net).T
+                        content_of(wave, self.ear).T
                         if name == "content"
                         else loudness_of(wave, self.config.loudness_window)
                     )
