@@ -106,8 +106,9 @@ class Source(nn.Module):
 class Block(nn.Module):
     """Pairs of convolutions, each behind an activation, and each pair added to what came in."""
 
-    def __init__(self, channels: int, kernel: int, dilations: Sequence[int]) -> None:
+    def __init__(self, channels: int, kernel: int, dilations: Sequence[int], slope: float = SLOPE) -> None:
         super().__init__()
+        self.slope = slope
 
         def layer(dilation: int) -> nn.Module:
             return Conv1d(channels, channels, kernel, dilation=dilation, padding=dilation * (kernel - 1) // 2)
@@ -118,7 +119,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         learning = torch.is_grad_enabled()
         for wide, near in zip(self.convs1, self.convs2, strict=True):
-            moved = near(F.leaky_relu(wide(F.leaky_relu(x, SLOPE)), SLOPE, inplace=not learning))
+            moved = near(F.leaky_relu(wide(F.leaky_relu(x, self.slope)), self.slope, inplace=not learning))
             x = moved + x if learning else moved.add_(x)
         return x
 

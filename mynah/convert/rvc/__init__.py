@@ -27,7 +27,7 @@ from mynah.catalog.checkpoint import filled
 from mynah.catalog.weights import locate
 from mynah.convert.rvc import adopting, published, share
 from mynah.convert.rvc.net import SPREAD, Singer
-from mynah.convert.rvc.rendering import protected, singing
+from mynah.convert.rvc.rendering import protected, singing, waits
 from mynah.convert.rvc.sizes import FRAMES_PER_SECOND, DecoderConfig, NetConfig
 from mynah.core.errors import BadOption
 from mynah.core.recipe import Recipe
@@ -205,7 +205,8 @@ class Rvc(ContentSinger[Config, RvcOptions]):
         if options.speaker >= config.voices:
             raise BadOption(f"there is no speaker {options.speaker}: the model has {config.voices}, from 0 on")
         # Two frames of 10 ms lie side by side in each of content.
-        rows: list[Stage] = [self.hearing().listening(pace, projected=config.version == "v1")]
+        precision = getattr(torch, options.precision)
+        rows: list[Stage] = [self.hearing().listening(pace, projected=config.version == "v1", precision=precision)]
         semitones, wait = 0.0, pace.heard.wait
         if config.pitched and melody is not None:
             count = 2 * -(-math.ceil(len(melody.values) * melody.hop_seconds * FRAMES_PER_SECOND) // 2)
@@ -232,9 +233,9 @@ class Rvc(ContentSinger[Config, RvcOptions]):
 
         vector = singer.emb_g.weight[options.speaker]
         stages: list[Stage] = [Resampled(rate, RATE), without_rumble(pace), Beside(*rows), Each(known)]
-        stages.append(singing(singer, vector, options.seed, options.spread, pace, getattr(torch, options.precision)))
+        stages.append(singing(singer, vector, options.seed, options.spread, pace, precision))
         latency = lag(rate, RATE) + pace.stretch + pace.margin + wait
-        latency += pace.singing(singer.dec.reach(), FRAMES_PER_SECOND)
+        latency += waits(singer, pace)
         if options.envelope:
             around, hop, second = near(FRAMES_PER_SECOND), config.decoder.hop, FRAMES_PER_SECOND
 

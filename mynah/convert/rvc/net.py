@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mynah.convert.rvc.refine import Grain, RefineConfig, Refiner
 from mynah.convert.rvc.sizes import NetConfig
 from mynah.nets.nsf import Decoder
 from mynah.nets.relative import RelativeEncoder
@@ -54,7 +55,11 @@ class Singer(nn.Module):
         self.config = config
         self.enc_p = Prior(config)
         self.flow = Flow(config.latent, config.hidden, 3, config.condition)
-        self.dec = Decoder(config.latent, config.condition, config.decoder, pitched=config.pitched)
+        self.dec: Decoder | Refiner
+        if isinstance(config.decoder, RefineConfig):
+            self.dec = Refiner(config.latent, config.condition, config.decoder)
+        else:
+            self.dec = Decoder(config.latent, config.condition, config.decoder, pitched=config.pitched)
         self.emb_g = nn.Embedding(config.voices, config.condition)
 
     def latent(
@@ -72,6 +77,36 @@ class Singer(nn.Module):
         mask = torch.ones_like(words[:, :1]) if mask is None else mask
         mean, spread = self.enc_p(words, pitch, mask)
         return self.flow((mean + spread.exp() * noise) * mask, mask, voice, reverse=True) * mask
+
+    def phases(self, dice: torch.Generator) -> Tensor | None:
+        """In turns, by which the sines of a source start where it has several, `[sine]`."""
+        sines = self.config.decoder.sines
+        return None if sines == 1 else torch.rand(sines, generator=dice) * (torch.arange(sines) > 0)
+
+    def sound(
+        self,
+        latent: Tensor,
+        voice: Tensor,
+        source: Tensor | None,
+        grain: Grain,
+        *,
+        lead: Tensor | None = None,
+        precision: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """What the decoder makes of frames, `[batch, 1, frame * hop]`.
+
+        Args:
+            latent: `[batch, latent, frame]`.
+            voice: Its vector, `[batch, size]`.
+            source: Of the decoder's `m_source`, for a net that is told a melody.
+            grain: What a RefineGAN takes its own noise from.
+            lead: As of `Refiner`.
+            precision: What is counted in.
+        """
+        if isinstance(self.dec, Refiner):
+            assert source is not None
+            return self.dec(latent, voice, source, grain, lead=lead, precision=precision)
+        return self.dec(latent, voice, source, precision=precision)
 
 
 class Trainee(Singer):

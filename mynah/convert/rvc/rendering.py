@@ -10,9 +10,10 @@ from torch import Tensor
 
 from mynah.audio.chunks import Chunks
 from mynah.convert.rvc.net import Singer
+from mynah.convert.rvc.refine import Refiner
 from mynah.convert.rvc.sizes import FRAMES_PER_SECOND
 from mynah.nets.numbered import keep_memory, white
-from mynah.nets.streams import SONG, Chain, Counted, Pace, flat, over
+from mynah.nets.streams import SONG, Chain, Counted, Pace, Stage, flat, over
 
 
 def singing(
@@ -41,22 +42,52 @@ def singing(
         given = singer.latent(window[None, :words].to(device), hz, voice[None], noise)[0]
         return torch.cat([given.cpu(), window[words:]])
 
+    phases = singer.phases(torch.Generator().manual_seed(seed))
+
+    def source(rest: Tensor) -> Tensor:
+        hiss = white(rest[-1].long(), hop, seed + 1).T.reshape(1, -1).to(device)
+        begun = None if phases is None else phases.to(device)
+        return singer.dec.m_source(rest[:1].to(device), hiss, rest[-2:-1].to(device), begun)
+
+    def led(window: Tensor) -> Tensor:
+        assert isinstance(singer.dec, Refiner)
+        return torch.cat([window, singer.dec.lead(source(window[config.latent :]))[0].cpu()])
+
     def sound(window: Tensor) -> Tensor:
-        latents, rest = window.tensor_split([config.latent])
-        source = None
-        if pitched:
-            hiss = white(rest[-1].long(), hop, seed + 1).T.reshape(1, -1).to(device)
-            source = singer.dec.m_source(rest[:1].to(device), hiss, rest[-2:-1].to(device))
-        wave = singer.dec(latents[None].to(device), voice[None], source, precision=precision)[0, 0]
-        return torch.cat([wave.view(-1, hop).T.cpu(), rest[int(pitched) : -2]])
+        latents, rest, lead = window.tensor_split([config.latent, len(window) - ahead])
+
+        def grain(place: int, channels: int, each: int) -> Tensor:
+            noise = white(rest[-1].long(), channels * each, seed + 2 + place)
+            return noise.view(channels, each, -1).transpose(1, 2).reshape(1, channels, -1).to(device)
+
+        wave = singer.sound(
+            latents[None].to(device),
+            voice[None],
+            source(rest) if pitched else None,
+            grain,
+            lead=lead[None].to(device) if ahead else None,
+            precision=precision,
+        )
+        return torch.cat([wave[0, 0].view(-1, hop).T.cpu(), rest[int(pitched) : -2]])
 
     around, stretch = singer.dec.reach(), round(pace.stretch * FRAMES_PER_SECOND)
-    turns = singer.dec.m_source.turns if pitched else None
-    return Chain(
-        Counted(turns, 1 / FRAMES_PER_SECOND, words),
+    stages: list[Stage] = [
+        Counted(singer.dec.m_source.turns if pitched else None, 1 / FRAMES_PER_SECOND, words),
         pace.expected.over(latent, FRAMES_PER_SECOND),
-        Chunks(sound, stretch, left=around, right=around),
-    )
+    ]
+    ahead = 0  # rows of what leads the frames
+    if isinstance(singer.dec, Refiner):
+        ahead = config.decoder.channels // 2
+        stages.append(Chunks(led, stretch, left=singer.dec.lead_reach(), right=singer.dec.lead_reach()))
+    return Chain(*stages, Chunks(sound, stretch, left=around, right=around))
+
+
+def waits(singer: Singer, pace: Pace) -> float:
+    """Seconds until what is known of a frame is sound, at most."""
+    seconds = pace.singing(singer.dec.reach(), FRAMES_PER_SECOND)
+    if isinstance(singer.dec, Refiner):
+        seconds += pace.stretch + (singer.dec.lead_reach() + 1) / FRAMES_PER_SECOND
+    return seconds
 
 
 def render(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mynah.catalog.checkpoint import to_safetensors
 from mynah.convert.rvc import published
+from mynah.convert.rvc.decoders import kind_of, outward
 from mynah.convert.rvc.sizes import NetConfig
 from mynah.core.atomic import replacing
 from mynah.core.errors import BadCheckpoint, BadOption
@@ -24,7 +25,7 @@ def export(source: Path | str, out: Path | str) -> Path:
     Args:
         source: A shared voice, a training run, a state alone, or ours.
         out: `.safetensors` in our layout, in the types it is stored in; `.pth` as RVC and Applio share voices, in half
-            precision, of nothing but tensors, dictionaries, lists, texts and numbers.
+            precision, of nothing but tensors, dictionaries, lists, texts and numbers, which say what decoder it is.
 
     Raises:
         BadCheckpoint: Not a model of this system, or one with a key missing, left over or of another shape.
@@ -51,7 +52,10 @@ def merge(first: Path | str, second: Path | str, out: Path | str, share: float =
     """
     one, other = published.read(first), published.read(second)
     # Two decoders may differ in what no tensor's shape tells.
-    kinds = [f"{given.config.version} at {given.config.decoder.rate} Hz" for given in (one, other)]
+    kinds = [
+        f"{given.config.version} with {kind_of(given.config.decoder)} at {given.config.decoder.rate} Hz"
+        for given in (one, other)
+    ]
     if one.config.decoder != other.config.decoder or one.config.version != other.config.version:
         raise BadCheckpoint(
             f"{first} is of {kinds[0]} and {second} of {kinds[1]}, or their decoders are made otherwise: "
@@ -72,6 +76,7 @@ def owns(source: Path | str) -> bool:
 
 
 def _write(config: NetConfig, state: Mapping[str, Tensor], about: Mapping[str, str], out: Path) -> Path:
+    state = outward(state, config.decoder)
     if out.suffix == ".safetensors":
         return to_safetensors(state, out, published.metadata_of(config, about))
     if out.suffix != ".pth":
@@ -84,6 +89,7 @@ def _write(config: NetConfig, state: Mapping[str, Tensor], about: Mapping[str, s
         "sr": f"{config.decoder.rate // 1000}k",
         "f0": int(config.pitched),
         "version": config.version,
+        "vocoder": kind_of(config.decoder),
     }
     with replacing(out) as half, half.open("wb") as file:
         torch.save(held, file)

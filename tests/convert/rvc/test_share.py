@@ -35,9 +35,10 @@ def test_what_is_exported_is_what_other_programs_open(pitched: bool, words: int,
     out = export(path, tmp_path / "singer.pth")
     # In this mode torch takes nothing but tensors and plain containers.
     held = torch.load(out, weights_only=True)
-    assert sorted(held) == ["config", "f0", "info", "sr", "version", "weight"]
+    assert sorted(held) == ["config", "f0", "info", "sr", "version", "vocoder", "weight"]
     assert (held["f0"], held["sr"], held["info"]) == (int(pitched), "32k", "7epoch")
     assert held["version"] == ("v1" if words == 256 else "v2")
+    assert held["vocoder"] == "HiFi-GAN"
     assert len(held["config"]) == 18
     assert held["config"][-3:] == [3, 4, 32_000]
     assert {weight.dtype for weight in held["weight"].values()} == {torch.float16}
@@ -71,7 +72,7 @@ def test_a_merged_model_lies_between(tmp_path: Path) -> None:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "version": ({"words": 768}, "v1 at 32000 Hz"),
+    "version": ({"words": 768}, "v1 with HiFi-GAN at 32000 Hz"),
     "rate": ({"decoder": DecoderConfig(40_000, 64, (10, 10, 2, 2), (16, 16, 4, 4))}, "at 40000 Hz"),
     "dilations": ({"decoder": OTHERWISE}, "made otherwise"),
     "voices": ({"voices": 5}, r"different sizes \(emb_g\.weight\)"),

@@ -14,6 +14,7 @@ from mynah.convert.rvc.recipe.critics import Critics, critics_of
 from mynah.convert.rvc.recipe.plan import SEGMENTS, Plan
 from mynah.convert.rvc.recipe.sing import SingRecipe
 from mynah.convert.rvc.recipe.songs import Ear, Songs
+from mynah.convert.rvc.refine import RefineConfig
 from mynah.convert.rvc.sizes import NetConfig
 from mynah.convert.rvc.sizes import published as sizes_of
 from mynah.core.errors import BadCheckpoint, BadOption
@@ -78,6 +79,11 @@ def course(
             f"{names[0]}: was exported for singing and cannot learn on: take a pretrained f0G*.pth or a G_*.pth"
         )
     sizes = begun.config if begun else config or sizes_of(*FROM_NOTHING)
+    if isinstance(sizes.decoder, RefineConfig):
+        raise BadCheckpoint(
+            f"{start}: sounds through RefineGAN, which learns from other critics and another loss than RVC's; here it "
+            "can be sung with, and not trained: take a pair with HiFi-GAN"
+        )
 
     def sing() -> Recipe:
         usual = Plan()

@@ -8,7 +8,7 @@ from mynah.convert.rvc.recipe.losses import WEIGHTS
 
 SEGMENTS = {
     ("v1", 32_000): 40, ("v1", 40_000): 32, ("v1", 48_000): 24,
-    ("v2", 32_000): 40, ("v2", 40_000): 32, ("v2", 48_000): 36,
+    ("v2", 24_000): 36, ("v2", 32_000): 40, ("v2", 40_000): 32, ("v2", 48_000): 36,
 }  # fmt: skip
 """Frames (100/s) of every clip that become sound, by version and rate."""
 

@@ -106,7 +106,7 @@ class SingRecipe(Duel):
     def _learnt(self, batch: Batch, dice: Generator) -> tuple[Tensor, Tensor]:
         """Sound of the segments `[batch, 1, time]`, and how far the posterior is from what was to be expected."""
         net, device = self.net, batch["pitch"].device
-        segment, hop, first = self.plan.segment, self.config.decoder.hop, batch["first"]
+        segment, first = self.plan.segment, batch["first"]
         count, frames = batch["pitch"].shape
 
         def white(*shape: int) -> Tensor:
@@ -119,10 +119,8 @@ class SingRecipe(Duel):
         spectrum = linear(batch["wave"], self.config)
         heard = net.enc_q(spectrum, mask, voice, white(count, self.config.latent, frames))
         given = _sliced(heard.sample, first, segment)
-        source = None
-        if pitch is not None:
-            source = net.dec.m_source(_sliced(pitch[:, None], first, segment)[:, 0], white(count, segment * hop))
-        sound = net.dec(given, voice, source).float()
+        told = None if pitch is None else _sliced(pitch[:, None], first, segment)[:, 0]
+        sound = self._rendered(given, voice, told, dice)
         taken_off = net.flow(heard.sample, mask, voice)
         with torch.autocast(device.type, enabled=False):
             return sound, kl(taken_off.float(), heard.spread.float(), mean.float(), spread.float(), mask)
@@ -139,11 +137,22 @@ class SingRecipe(Duel):
         count, frames = pitch.shape
         mask = (torch.arange(frames, device=pitch.device) < batch["lengths"][:, None])[:, None].float()
         noise = SPREAD * torch.randn(count, self.config.latent, frames, generator=dice).to(pitch.device)
-        hiss = torch.randn(count, frames * self.config.decoder.hop, generator=dice).to(pitch.device)
         told = pitch if self.config.pitched else None
         latent = net.latent(batch["words"], told, voice, noise, mask)
-        sound: Tensor = net.dec(latent, voice, None if told is None else net.dec.m_source(told, hiss))
-        return sound[:, 0].float()
+        return self._rendered(latent, voice, told, dice)[:, 0]
+
+    def _rendered(self, latent: Tensor, voice: Tensor, pitch: Tensor | None, dice: Generator) -> Tensor:
+        """Sound `[batch, 1, time]` of frames, and of their melody."""
+        net, device, (count, _, frames) = self.net, latent.device, latent.shape
+
+        def white(*shape: int) -> Tensor:
+            return torch.randn(shape, generator=dice).to(device)
+
+        source = None
+        if pitch is not None:
+            hiss, phases = white(count, frames * self.config.decoder.hop), net.phases(dice)
+            source = net.dec.m_source(pitch, hiss, phases=None if phases is None else phases.to(device))
+        return net.sound(latent, voice, source, lambda _, *shape: white(count, shape[0], frames * shape[1])).float()
 
     @torch.no_grad()
     def measures(self) -> dict[str, float]:
