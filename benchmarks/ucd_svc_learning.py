@@ -204,12 +204,12 @@ def converted(recipe: SingRecipe) -> list[tuple[float, float]]:
     return rows
 
 
-def cents(recipe: SingRecipe, semitones: float) -> list[float]:
-    """Of every clip that another singer sings, median distance from the pitch that was asked for."""
+def cents(recipe: SingRecipe, semitones: float, songs: int = len(HELD_OUT)) -> list[float]:
+    """Of so many songs of each, sung by the other, median distance from the pitch that was asked for."""
     singers, found = cast(Any, recipe.songs), []
     for source in singers.singers:
         [target] = THROATS.keys() - {source}
-        for clip in singers.heard[True, source]:
+        for clip in singers.heard[True, source][:songs]:
             hz = pitch(Audio(sung(recipe, clip, target, semitones)[None], RATE)).values
             wanted = clip["pitch"][: len(hz)] * 2 ** (semitones / 12)
             found.append((1200 * (hz / wanted).log2().abs()).nan_to_num(1200.0).median().item())

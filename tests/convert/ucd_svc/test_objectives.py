@@ -92,7 +92,7 @@ def test_melodies_are_compared_by_crepes_activations() -> None:
         torch.manual_seed(0)
         judge = melody_activations(Crepe(1))
     centres = torch.tensor([[1600, 4000], [800, 3200]])
-    made, recorded = noise(0).requires_grad_(), noise(1)
+    made, recorded = noise(0).requires_grad_(), noise(1).requires_grad_()
     ours, theirs = judge(windows(made, centres)), judge(windows(recorded, centres))
     assert len(ours) == len(judge.layers)
     assert len(ours[0]) == 4
@@ -101,6 +101,7 @@ def test_melodies_are_compared_by_crepes_activations() -> None:
     assert made.grad is not None
     assert made.grad[0, 1100:2000].abs().sum() > 0
     assert made.grad[0, 3600:].abs().sum() == 0  # nobody sings there
+    assert recorded.grad is None
     assert all(parameter.grad is None for parameter in judge.net.parameters())
 
 

@@ -91,6 +91,13 @@ def test_critics_wait_for_their_step(songs: Songs) -> None:
     assert recipe.losses("critic", recipe.batch(1)) == {}
 
 
+def test_critics_that_begin_late_begin_with_their_whole_rate(songs: Songs) -> None:
+    recipe = SingRecipe(songs, replace(PLAN, steps=1000, critics_from=800))
+    critic, net = ([recipe.learning_rate(turn, step) for step in (850, 1000)] for turn in ("critic", "net"))
+    assert critic == pytest.approx([PLAN.critic_rate * (1 - 0.95 * 0.25), PLAN.critic_rate * 0.05])
+    assert net[0] == pytest.approx(PLAN.rate * (1 - 0.95 * 0.85))
+
+
 def test_one_singer_alone_is_only_reconstructed(songs: Songs) -> None:
     recipe = SingRecipe(songs, PLAN)
     recipe.songs = type("Alone", (), {"singers": ["anna"]})()

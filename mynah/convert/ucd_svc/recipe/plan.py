@@ -19,7 +19,7 @@ class Plan:
         mixed: How many of them are also sung by a virtual singer between two.
         frames: Content frames (50 a second) of a clip.
         rate: Learning rate of the generator at the beginning; it falls to a twentieth.
-        critic_rate: Of the critics.
+        critic_rate: Of the critics, when they begin; it falls alike.
         critics: Channels of their first layers.
         swaps_from: Step from which other singers sing.
         critics_from: Step from which critics are asked.

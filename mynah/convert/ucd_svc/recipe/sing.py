@@ -83,8 +83,10 @@ class SingRecipe(Recipe):
         return [*self.generator.parameters(), *self.table.parameters()]
 
     def learning_rate(self, turn: str, step: int) -> float:
-        rate = self.plan.critic_rate if turn == "critic" else self.plan.rate
-        return rate * min(1.0, (step + 1) / 50) * (1 - 0.95 * min(1.0, step / self.steps))
+        rate, first = (self.plan.critic_rate, self.plan.critics_from) if turn == "critic" else (self.plan.rate, 0)
+        # Who begins late begins with the whole rate: critics whose rate had nearly run out learnt nothing.
+        done, all_of_it = max(0, step - first), max(1, self.steps - first)
+        return rate * min(1.0, (done + 1) / 50) * (1 - 0.95 * min(1.0, done / all_of_it))
 
     def passes(self, batch: Batch, dice: torch.Generator) -> dict[str, tuple[Tensor, Tensor]]:
         """By kind: which clips of the batch are sung, and in what voice `[clip, voice]`."""
