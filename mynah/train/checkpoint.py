@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from mynah.core.errors import BadCheckpoint
 from mynah.core.recipe import Recipe
 
 FORMAT = 1
+GOING_ON = ("step", "nets", "optimizers", "slower", "bad", "rollbacks", "seconds", "dice")
+"""What a run needs to go on, where nets alone would do to build upon."""
 
 
 def write(state: dict[str, Any], path: Path) -> None:
@@ -31,11 +33,15 @@ def write(state: dict[str, Any], path: Path) -> None:
         torch.save(state | {"format": FORMAT}, file)
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path, wanted: Sequence[str] = ("step", "nets")) -> dict[str, Any]:
     """What `write` saved, on the CPU.
 
+    Args:
+        path: Where it is.
+        wanted: What has to be in it.
+
     Raises:
-        BadCheckpoint: Damaged, hostile, or not one of ours.
+        BadCheckpoint: Damaged, hostile, not one of ours, or without something that is wanted.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -47,6 +53,8 @@ def read(path: Path) -> dict[str, Any]:
         raise BadCheckpoint(
             f"{path} is a checkpoint of another program or version: remove it to start from the beginning"
         )
+    if missing := [name for name in wanted if name not in state]:
+        raise BadCheckpoint(f"{path} lacks its {' and '.join(missing)}: remove it to start from the beginning")
     return state
 
 

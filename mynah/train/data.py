@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mynah.audio.decoding import opened
 from mynah.audio.files import CutShort, read
 from mynah.audio.resample import resample
 from mynah.core.atomic import replacing
@@ -32,9 +33,11 @@ SUFFIXES = frozenset(
     [".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".m4a", ".mp4", ".aac", ".webm"]
 )
 SHORTEST_SECONDS = 0.4
+LONGEST_HOURS = 3  # a recording is held in memory whole
 SILENT = 0.01  # peak
 FORMAT = 1
 FACTS = "facts.json"
+_UNTOLD = 8000  # bytes of a second, where a header does not say how many there are
 FEW = 16  # recordings that one process has done before a second one has started
 
 Done = tuple[str, dict[str, Any]]
@@ -229,6 +232,8 @@ def _one(path: Path, cache: Path) -> Done | BadAudio:
 def _prepared(path: Path, cache: Path) -> Done:
     key = _key(path)
     folder = cache / key
+    if (hours := length(path) / 3600) > LONGEST_HOURS:
+        raise BadAudio(f"{path} is {hours:.1f} hours long: cut it into recordings of at most {LONGEST_HOURS} hours")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CutShort)  # what is there of it can be learnt from
         whole = read(path, rate=RATES[0], mono=True)
@@ -249,6 +254,16 @@ def _prepared(path: Path, cache: Path) -> Done:
     with replacing(folder / FACTS) as half:
         half.write_text(json.dumps(facts), "utf-8")
     return key, facts
+
+
+def length(path: Path) -> float:
+    """Seconds, by the header alone; where it does not say, as many as such a file may hold.
+
+    Raises:
+        BadAudio: It cannot be opened.
+    """
+    with opened(path) as source:
+        return source.frames / source.rate if source.frames is not None else source.bytes / _UNTOLD
 
 
 def _fit(values: Tensor, length: int, fill: float) -> Tensor:

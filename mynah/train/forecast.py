@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mynah.audio.decoding import opened
-from mynah.core.errors import BadAudio, NoSpace
-from mynah.train.data import Clip
+from mynah.core.errors import BadAudio, BadData, NoSpace
+from mynah.train.data import LONGEST_HOURS, Clip, length
 
 BYTES_PER_SECOND = 97_000  # of what is prepared: 32 and 16 kHz, and pitch
 BYTES_PER_RECORDING = 24_000  # of facts, and what is lost to whole blocks of the disk
 WORK_PER_SECOND = 0.08  # seconds of a processor that a second of sound was measured to take, ears not counted
-_UNTOLD = 8_000  # bytes of a second, where a header does not say how many there are
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,7 @@ class Forecast:
         free: Bytes of the disk that are free.
         folder: Where they will be.
         workers: Processes that share the work.
+        endless: Recordings that are too long to be held in memory.
     """
 
     recordings: int
@@ -38,6 +37,7 @@ class Forecast:
     free: int
     folder: Path
     workers: int
+    endless: tuple[Path, ...] = ()
 
     @property
     def hours(self) -> float:
@@ -54,7 +54,13 @@ class Forecast:
 
         Raises:
             NoSpace: It will not fit the disk.
+            BadData: A recording is too long to be held in memory.
         """
+        if self.endless:
+            raise BadData(
+                f"{len(self.endless)} recordings are longer than {LONGEST_HOURS} hours, such as {self.endless[0]}: cut "
+                "them, or take them away"
+            )
         if self.need - self.kept > self.free:
             raise NoSpace(
                 f"{self.hours:.1f} hours of recordings need {size(self.need - self.kept)} more in {self.folder}, and "
@@ -78,27 +84,26 @@ def forecast(clips: Sequence[Clip], folder: Path, *, each: int = 0, workers: int
         each: Bytes that ears keep of a second besides.
         workers: Processes that will do it.
     """
-    seconds, files = 0.0, set()
+    seconds, files, endless = 0.0, set(), []
     for clip in clips:
         try:
             about = clip.path.stat()
             if (about.st_dev, about.st_ino) in files:
                 continue  # one file under several names is prepared once
-            seconds += _seconds(clip.path)
+            own = length(clip.path)
         except (BadAudio, OSError):
             continue
         files.add((about.st_dev, about.st_ino))
+        seconds += own
+        if own > 3600 * LONGEST_HOURS:
+            endless.append(clip.path)
     place = folder.resolve()
     while not place.exists():
         place = place.parent
     kept = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0
     need = round(seconds * (BYTES_PER_SECOND + each)) + len(files) * BYTES_PER_RECORDING
-    return Forecast(len(files), seconds, need, kept, shutil.disk_usage(place).free, folder, workers)
-
-
-def _seconds(path: Path) -> float:
-    with opened(path) as source:
-        return source.frames / source.rate if source.frames is not None else source.bytes / _UNTOLD
+    free = shutil.disk_usage(place).free
+    return Forecast(len(files), seconds, need, kept, free, folder, workers, tuple(endless))
 
 
 def size(count: float) -> str:

@@ -17,7 +17,7 @@ from mynah.core.errors import BadOption, MissingExtra
 from mynah.core.recipe import Batch, Recipe
 from mynah.train import together
 from mynah.train.ahead import ahead
-from mynah.train.checkpoint import fill, read, restore
+from mynah.train.checkpoint import GOING_ON, fill, read, restore
 from mynah.train.room import clips_of, largest
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -115,7 +115,7 @@ def train(
         raise BadOption("there is one mps device only: leave --devices away")
     home = Path(folder) / recipe.name
     last = home / "last.ckpt"
-    state = read(last) if resume and last.exists() else None
+    state = read(last, GOING_ON) if resume and last.exists() else None
     if patience is not None:
         recipe.patience = patience
     if precision is not None:

@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 
 from mynah.audio.files import write
-from mynah.core.errors import NoSpace
+from mynah.core.errors import BadData, NoSpace
 from mynah.core.types import Audio
 from mynah.train import twice
-from mynah.train.data import Clip, Take, scan
+from mynah.train.data import Clip, Take, prepare, scan
 from mynah.train.forecast import BYTES_PER_RECORDING, BYTES_PER_SECOND, forecast
 from mynah.train.twice import duplicates
 from mynah.train.workers import AHEAD, spread
@@ -36,13 +36,24 @@ def hour(path: Path, hours: int = 1, rate: int = 16_000) -> Path:
 
 
 def test_a_singer_of_five_hundred_hours_is_reckoned_by_headers_alone(tmp_path: Path) -> None:
-    for number in range(50):
-        hour(tmp_path / "data" / "ann" / f"{number}.wav", hours=10)
+    for number in range(250):
+        hour(tmp_path / "data" / "ann" / f"{number}.wav", hours=2)
     expected = forecast(scan(tmp_path / "data"), tmp_path / "out", each=6400)
-    assert (expected.recordings, expected.hours) == (50, 500)
-    assert expected.need == 500 * 3600 * (BYTES_PER_SECOND + 6400) + 50 * BYTES_PER_RECORDING
-    assert "50 recordings, 500.0 hours: 186.1 GB" in str(expected)
+    assert (expected.recordings, expected.hours) == (250, 500)
+    assert expected.need == 500 * 3600 * (BYTES_PER_SECOND + 6400) + 250 * BYTES_PER_RECORDING
+    assert "250 recordings, 500.0 hours: 186.1 GB" in str(expected)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_no_memory_would_hold_is_told_before_it_is_read(tmp_path: Path) -> None:
+    endless = hour(tmp_path / "data" / "ann" / "endless.wav", hours=4)
+    clips = scan(tmp_path / "data")
+    with pytest.raises(BadData, match=r"1 recordings are longer than 3 hours, such as .*endless\.wav"):
+        forecast(clips, tmp_path / "out").check()
+    write(Audio(0.1 * torch.ones(1, 16_000), 16_000), endless.with_name("short.wav"))
+    prepared = prepare(scan(tmp_path / "data"), tmp_path / "cache")
+    assert prepared.skipped[endless].endswith("is 4.0 hours long: cut it into recordings of at most 3 hours")
+    assert len(prepared.takes) == 1
 
 
 def test_what_does_not_fit_is_refused_and_what_is_there_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +116,21 @@ def test_only_what_is_as_long_and_has_the_same_notes_is_compared(
     outlines = F.normalize(torch.ones(5, 64))
     assert duplicates(takes(tmp_path, [500, 509, 500, 530, 540], [0, 1, 2, 3, 4]), outlines, notes) == []
     assert looked == [(500, 509), (530, 540)]
+
+
+def test_no_pair_is_missed_because_cells_were_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = torch.Generator().manual_seed(0)
+    looked = set()
+    monkeypatch.setattr(twice, "_same_melody", lambda one, other: looked.add((one.clip.path, other.clip.path)))
+    first = torch.randn(200, 64, generator=dice).cumsum(1)
+    rough = torch.cat([first, first + 0.6 * torch.randn(200, 64, generator=dice)])
+    outlines = F.normalize(rough - rough.mean(1, keepdim=True))
+    lengths = torch.randint(400, 440, (400,), generator=dice)
+    made = takes(tmp_path, lengths.tolist(), list(range(400)))
+    duplicates(made, outlines, torch.ones(400, 73))
+    alike = (outlines @ outlines.T > 0.98) & ((lengths[:, None] - lengths).abs() <= twice.SLACK)
+    wanted = {(made[one].clip.path, made[other].clip.path) for one, other in alike.nonzero().tolist() if one < other}
+    assert looked == wanted and len(wanted) > 30
 
 
 def test_work_is_given_out_as_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import math
-from collections.abc import Iterator
+import shutil
+from collections import namedtuple
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import torch
 
 from mynah.audio.files import write
 from mynah.cli.main import main
-from mynah.convert.whisper_vits_svc import losses
+from mynah.convert.whisper_vits_svc import WhisperVitsSvc, losses
 from mynah.convert.whisper_vits_svc.recipe import course, ears_by, heard
 from mynah.convert.whisper_vits_svc.recipe import songs as songs_module
 from mynah.convert.whisper_vits_svc.recipe.light import LightCritics
@@ -25,6 +27,7 @@ from mynah.core.errors import BadData, NoSpace
 from mynah.core.types import Audio
 from mynah.train import data as preparing
 from tests.convert.whisper_vits_svc.test_recipe import TINY, projections
+from tests.train.test_forecast import hour
 
 NAMES = ("Zoë Ångström", 'the "Duke"', "it's me; rm -rf", "歌手")
 
@@ -61,6 +64,22 @@ def test_a_singer_of_silence_stops_it_and_silence_among_songs_does_not(data: Pat
         listened(data, tmp_path / "run")
     with pytest.raises(BadData, match=r"none of 1 recordings can be used, such as .*is silent"):
         listened(song(tmp_path / "quiet" / "bo" / "x.wav", level=0.0).parent.parent, tmp_path / "run")
+
+
+def test_a_singer_of_five_hundred_hours_is_reckoned_and_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(250):
+        hour(tmp_path / "data" / "ann" / f"{number}.wav", hours=2)
+    usage: Callable[..., object] = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**12, 10**12, 10**11))
+    assert main(["prepare", str(tmp_path / "data"), "--for", "whisper_vits_svc", "--out", str(tmp_path / "run")]) != 0
+    told = capsys.readouterr().err
+    assert "250 recordings, 500.0 hours" in told and "hours of work" in told
+    assert "500.0 hours of recordings need 186.1 GB more" in told and "100.0 GB are free" in told
+    assert not (tmp_path / "run").exists()
+    # Whisper's features alone take more than the sound.
+    assert WhisperVitsSvc.keeps(ears=["published"]) == 2 * 50 * (1280 + 256)
 
 
 def test_rates_may_be_mixed(data: Path, tmp_path: Path) -> None:

@@ -214,6 +214,13 @@ def test_what_is_held_out_is_measured_by_ear_and_never_drawn(songs: Songs) -> No
     assert figures["score"] == pytest.approx((figures["voice"] + figures["words"] + figures["melody"]) / 3)
 
 
+def test_a_singer_is_known_by_the_mean_of_recordings_that_are_learnt_from(songs: Songs) -> None:
+    parts = [part for part in songs.training if part.take.clip.speaker == "anna"]
+    heard = torch.stack([songs.collate([part])["voice"][0] for part in parts])
+    assert len(parts) == 2 and songs.voice_of("anna").equal(heard.mean(0))
+    assert songs.voice_of("anna") is songs.voice_of("anna")  # thousands of files are not read at every checkpoint
+
+
 def test_content_lies_beside_the_sound_that_it_was_heard_in(songs: Songs) -> None:
     batch = songs.collate(songs.training[:1])
     wave = batch["wave"][0].view(-1, 320).square().mean(1)

@@ -152,7 +152,7 @@ class SingRecipe(Duel):
         Each figure is 1 at best: `voice`, how much it sounds like that singer; `words`, how many are still there;
         `melody`, the share of notes within 50 cents; `score` is their mean.
         """
-        voices = {singer: self._voice_of(singer) for singer in self.songs.singers}
+        voices = {singer: self.songs.voice_of(singer) for singer in self.songs.singers}
         rows = []
         for part in self.held_out():
             singers = self.songs.singers
@@ -163,12 +163,6 @@ class SingRecipe(Duel):
             rows.append(judged(Audio(made.cpu(), self.config.decoder.rate), batch, voice, self.songs.ears))
         figures = {name: sum(row[name] for row in rows) / len(rows) for name in MEASURES[1:]}
         return {"score": sum(figures.values()) / len(figures)} | figures
-
-    def _voice_of(self, singer: str) -> Tensor:
-        """Mean of what was heard in the recordings of a singer, `[size]`."""
-        takes = {part.take.folder: part for part in self.songs.training if part.take.clip.speaker == singer}
-        rows = [self.songs.collate([Slice(part.take, part.first, 1)])["voice"][0] for part in takes.values()]
-        return torch.stack(rows).mean(0)
 
     @torch.no_grad()
     def preview(self, batch: Batch) -> Audio:

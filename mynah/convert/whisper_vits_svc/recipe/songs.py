@@ -119,6 +119,7 @@ class Songs:
                 _heard_once(take, ear)
             progress((done + 1) / len(takes))
         self.singers = sorted({part.take.clip.speaker for part in self.training})
+        self._voices: dict[str, Tensor] = {}
         self._buckets = [self._bucket(number) for number in range(len(BUCKETS))]
 
     @property
@@ -138,6 +139,16 @@ class Songs:
                     rows.writerow((part.take.clip.path, part.take.clip.speaker, *span))
             written.append(folder / name)
         return written
+
+    def voice_of(self, singer: str) -> Tensor:
+        """Mean of what was heard in the recordings of a singer that are learnt from, `[size]`."""
+        if singer not in self._voices:
+            takes = {part.take.folder: part.take for part in self.training if part.take.clip.speaker == singer}
+            self._voices[singer] = torch.stack([self._voice(take) for take in takes.values()]).mean(0)
+        return self._voices[singer]
+
+    def _voice(self, take: Take) -> Tensor:
+        return torch.from_numpy(np.fromfile(_path(take, self.ears.voice), "<f4"))
 
     def _bucket(self, number: int) -> tuple[list[Slice], Tensor]:
         """Slices of about one length, and how often each is drawn: singers by the root of how much there is."""
@@ -177,7 +188,7 @@ class Songs:
         row = {
             "wave": _fit(take.wave(32_000, *span), longest * 640),
             "pitch": _fit(take.pitch(*span).nan_to_num(0.0), longest * 2),
-            "voice": torch.from_numpy(np.fromfile(_path(take, self.ears.voice), "<f4")),
+            "voice": self._voice(take),
             "lengths": torch.tensor(2 * part.frames),
         }
         ear = self.ears.content
