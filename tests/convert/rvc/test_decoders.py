@@ -122,7 +122,7 @@ def test_a_full_model_has_as_many_parameters_as_applios(kind: str, rate: int) ->
 @every_kind
 @torch.inference_mode()
 def test_no_seam_is_heard_between_stretches(kind: str) -> None:
-    singer, seed, frames = singer_of(small(kind, words=256)), 3, 700
+    singer, seed, frames = singer_of(small(kind, 24_000)), 3, 560
     words, pitch = white(1, 256, frames), torch.full((frames,), 220.0)
     pitch[100:140] = 0
     pitch[500:] = 300
@@ -141,9 +141,10 @@ def test_no_seam_is_heard_between_stretches(kind: str) -> None:
     assert len(stretches) == frames * hop
     torch.testing.assert_close(stretches, whole, atol=1e-5, rtol=0)
     # Another seed is other noise, the same one the same.
-    again, other = (torch.cat(list(render(singer, [words], pitch, voice, at, 0.6))) for at in (seed, seed + 1))
-    assert again.equal(stretches)
-    assert not other.allclose(stretches, atol=1e-3)
+    few = words[:, :40]
+    one, again, other = (torch.cat(list(render(singer, [few], pitch, voice, at, 0.6))) for at in (seed, seed, seed + 1))
+    assert one.equal(again)
+    assert not one.allclose(other, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", [OLD, NEW])
@@ -292,7 +293,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "no melody": (lambda: shared(small(MRF), weight=toneless(MRF)), "is told no melody, and no MRF HiFi-GAN"),
     "NaN": (lambda: spoilt(NEW, "dec.pre_conv.bias", lambda x: x * torch.nan), "not numbers"),
     "wide": (lambda: spoilt(NEW, "dec.conv_post.weight_v", lambda x: x.repeat(2, 1, 1)), r"dec\.conv_post\.weight_v"),
-    "flat": (lambda: spoilt(OLD, "dec.mel_conv.weight_v", lambda x: x[0, 0]), "."),
+    "flat": (lambda: spoilt(OLD, "dec.mel_conv.weight_v", lambda x: x[0, 0]), "hold together"),
     "a scalar": (lambda: spoilt(OLD, "dec.mel_conv.weight_v", lambda x: x[0, 0, 0]), "no decoder"),
     "no entry": (lambda: spoilt(OLD, "dec.pre_conv.weight_v", lambda x: x[:3]), r"dec\.pre_conv\.weight_v"),
     "a scalar up": (lambda: spoilt(MRF, "dec.upsamples.0.weight_v", lambda x: x[0, 0, 0]), "no decoder"),

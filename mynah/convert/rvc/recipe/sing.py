@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from mynah.catalog.checkpoint import load_strict, to_safetensors
 from mynah.catalog.vectors import write_vectors
 from mynah.convert.rvc import published, share
+from mynah.convert.rvc.decoders import outward
 from mynah.convert.rvc.net import SPREAD, Trainee
 from mynah.convert.rvc.published import Published
 from mynah.convert.rvc.recipe.critics import Critics
@@ -175,7 +176,8 @@ class SingRecipe(Duel):
         place = Path(folder)
         info = f"{self.config.version} at {self.config.decoder.rate} Hz, trained with Mynah"
         about = published.metadata_of(self.config, {"info": info})
-        whole = to_safetensors(self.net.state_dict(), place / "rvc.pretrain.safetensors", about)
+        state = outward(self.net.state_dict(), self.config.decoder)
+        whole = to_safetensors(state, place / "rvc.pretrain.safetensors", about)
         critics = to_safetensors(self.critics.state_dict(), place / "rvc.critics.safetensors", {})
         (place / "voice").mkdir(parents=True, exist_ok=True)
         voice = share.export(whole, place / "voice" / "rvc.pth")
