@@ -252,7 +252,7 @@ def claims(marks: Path) -> Iterator[Case]:
     yield "dilations", config(11, [[10**9, 1, 1]])
     yield "no list", lambda place: saved(model(config="x" * 18), place / "a.pth")
     yield "a short list", lambda place: saved(model(config=[1]), place / "a.pth")
-    yield "an unknown vocoder", lambda place: saved(model(vocoder="MRF HiFi-GAN"), place / "a.pth")
+    yield "an unknown vocoder", lambda place: saved(model(vocoder="RingFormer"), place / "a.pth")
     yield "another vocoder", lambda place: saved(model(vocoder="RefineGAN"), place / "a.pth")
     yield "another listener", lambda place: saved(model(embedder_model="japanese-hubert-base"), place / "a.pth")
     for what, size, stride in (
