@@ -1,9 +1,9 @@
 """What hundreds of hours cost before training: `mynah prepare` over thousands of files, and looking for copies.
 
-    python benchmarks/whisper_vits_svc_hours.py [--files 20000] [--apart 180000]
+    python benchmarks/whisper_vits_svc_hours.py [--files 20000] [--apart 40000]
 
 A handful of short recordings under thousands of names (hard links) are found, reckoned, prepared and reported on, which
-is all of `mynah prepare` but the ears; and copies are looked for among 180,000 recordings of ten seconds (500 hours)
+is all of `mynah prepare` but the ears; and copies are looked for among 40,000 recordings of ten seconds (110 hours)
 that are all different, by outlines and notes drawn at random. Printed are seconds and the most memory that the process
 had so far.
 """
@@ -41,7 +41,7 @@ def main() -> None:
     """Run each part once, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=20_000)
-    parser.add_argument("--apart", type=int, default=180_000)
+    parser.add_argument("--apart", type=int, default=40_000)
     arguments = parser.parse_args()
     table = Table("", "seconds", "processor", "MB so far")
 
