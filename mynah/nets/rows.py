@@ -115,10 +115,12 @@ class Steps(nn.Module):
 
     Args:
         block: Either kind of `mynah.nets.nsf`.
+        slope: Of the activations.
     """
 
-    def __init__(self, block: nn.Module) -> None:
+    def __init__(self, block: nn.Module, slope: float = SLOPE) -> None:
         super().__init__()
+        self.slope = slope
         rows = [list(layers) for layers in block.children() if isinstance(layers, nn.ModuleList)]
         steps = [[_layer(layer) for layer in step] for step in zip(*rows, strict=True)]
         self.steps, self._layers = steps, nn.ModuleList(layer for step in steps for layer in step)
@@ -131,11 +133,11 @@ class Steps(nn.Module):
         for *before, last in self.steps:
             moved = rows
             for layer in before:
-                moved = layer(moved, SLOPE)
+                moved = layer(moved, self.slope)
             if isinstance(last, Tiled) and last.dilation == 1:
-                last(moved, SLOPE, onto=held)
+                last(moved, self.slope, onto=held)
             else:
-                rows += last(moved, SLOPE)
+                rows += last(moved, self.slope)
         return rows
 
 

@@ -179,6 +179,26 @@ def test_the_reach_is_how_far_a_frame_is_heard(kind: str) -> None:
     assert 0 < max(moved(lead=False, changed="latent")) <= dec.reach()
 
 
+@pytest.mark.parametrize("kind", [OLD, NEW])
+def test_listening_gives_what_learning_gives(kind: str) -> None:
+    dec = singer_of(small(kind, decoder=decoder(kind, 32_000, 256))).dec
+    assert isinstance(dec, Refiner)
+    frames, voice = 12, white(2, 1, 4)
+
+    def grain(place: int, channels: int, each: int) -> Tensor:
+        return white(place, 1, channels, each * frames)
+
+    source = dec.m_source(torch.full((1, frames), 200.0), white(3, 1, frames * dec.config.hop))
+    wanted = dec(white(1, 1, 4, frames), voice, source, grain)
+    with torch.no_grad():
+        torch.testing.assert_close(dec(white(1, 1, 4, frames), voice, source, grain), wanted, atol=2e-6, rtol=0)
+        rough = dec(white(1, 1, 4, frames), voice, source, grain, precision=torch.bfloat16)
+        assert 0 < (rough - wanted).abs().max() < 0.02
+        # Other weights are noticed.
+        dec.conv_post.weight.mul_(0.5)
+        assert not dec(white(1, 1, 4, frames), voice, source, grain).allclose(wanted, atol=1e-3)
+
+
 def test_between_samples_lines_are_straight() -> None:
     x = white(0, 1, 3, 11)
     for rate in (2, 10):
