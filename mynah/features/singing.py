@@ -55,7 +55,7 @@ Silence = Annotated[
 Spread = Annotated[float, Field(ge=0, le=1, description="how far the sound may stray from what is most to be expected")]
 Precision = Annotated[
     Literal["float32", "bfloat16"],
-    Field(description="what the decoder counts in: bfloat16 takes two thirds of the time, with noise at -45 dB"),
+    Field(description="what nets count in: bfloat16 takes two thirds of the time, with noise at about -55 dB"),
 ]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1, description="of all that is random")]
 

@@ -193,13 +193,16 @@ class Decoder(nn.Module):
         if voice is not None:
             x = x + self.cond(voice[..., None])
         if not torch.is_grad_enabled() and len(x) == 1 and x.device.type == "cpu" and self._folded():
-            heard = None if source is None else source[0, 0].to(precision)
-            return self._in_rows(precision)(x[0].T.contiguous().to(precision), heard).to(x)[None, None]
+            heard = None if source is None else source[0, 0]
+            return self._in_rows(precision)(x[0].T.contiguous(), heard)[None, None]
+        last = len(self.config.rates) - 1
         with torch.autocast(x.device.type, precision, enabled=precision != torch.float32):
-            for stage in range(len(self.config.rates)):
+            for stage in range(last):
                 x = self.stage(stage, x, source)
+        with torch.autocast(x.device.type, enabled=False):
+            x = self.stage(last, x.to(latent), source)
             # Here the slope is another one: HiFi-GAN leaves it at torch's own.
-            return torch.tanh(self.conv_post(F.leaky_relu(x, 0.01))).to(latent)
+            return torch.tanh(self.conv_post(F.leaky_relu(x, 0.01)))
 
     def reach(self) -> int:
         """Frames on either side that a sample depends on."""
@@ -224,7 +227,7 @@ class Decoder(nn.Module):
         """What gives the same, sooner, to whoever only listens to one song on a processor."""
         made = precision, made_of(self)
         if self._known is None or self._known[0] != made:
-            self._known = made, Rows(self).to(precision)
+            self._known = made, Rows(self, precision)
         return self._known[1]
 
     def stage(self, number: int, x: Tensor, source: Tensor | None) -> Tensor:

@@ -2,7 +2,7 @@
 
 Samples lie below each other, with their channels side by side: that is how products of matrices want them, and nothing
 is ever turned around. The fast stages run on a piece at a time, because what stays in the cache is there at once. The
-layers hold copies of weights, in the order that they want them in, and `to(torch.bfloat16)` makes them half as large.
+layers hold copies of weights, in the order that they want them in.
 """
 
 from __future__ import annotations
@@ -151,9 +151,11 @@ class Rows(nn.Module):
 
     Args:
         decoder: Whose weight norm is folded; its weights are taken as they are now.
+        precision: What all stages but the last count in. What that one rounds is heard as it is: of the -45 dB of noise
+            that bfloat16 makes everywhere, nearly all is its, and without it there are -59 dB in hardly more time.
     """
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: Decoder, precision: torch.dtype = torch.float32) -> None:
         super().__init__()
         config, share = decoder.config, 1 / len(decoder.config.kernels)
         self.rates, self.around = config.rates, decoder.around()
@@ -169,6 +171,8 @@ class Rows(nn.Module):
         self.post = Near(decoder.conv_post, share)
         self.hops = [math.prod(self.rates[stage:]) for stage in range(len(self.rates) + 1)]
         self.piece = round(PIECE_SECONDS * config.rate)
+        for layers, each in ((self.ups, 1), (self.leads, 1), (self.blocks, len(config.kernels))):
+            layers[:-each].to(precision)
 
     def forward(self, x: Tensor, source: Tensor | None) -> Tensor:
         """Sound `[time]` of what the first convolution gives, `[frame, channel]`, and a source `[time]`."""
@@ -194,9 +198,11 @@ class Rows(nn.Module):
         return torch.tanh_(self.post(x, 0.01)[:, 0])[first - begin : end - begin]
 
     def _stage(self, number: int, x: Tensor, source: Tensor | None) -> Tensor:
-        x = self.ups[number](x, SLOPE)
+        up = self.ups[number]
+        assert isinstance(up, Up)
+        x = up(x.to(up.weight), SLOPE)
         if source is not None:
-            self.leads[number](source, x)
+            self.leads[number](source.to(x), x)
         each = len(self.blocks) // len(self.rates)
         first, *others = self.blocks[number * each : (number + 1) * each]
         total: Tensor = first(x)
