@@ -212,7 +212,8 @@ class SoVitsSvc(ContentSinger[Config, SoVitsSvcOptions]):
         if options.guess and not config.guesses:
             raise BadOption("this model cannot make up a melody, because it never learnt to: leave guess away")
         bank = bank_of(voice, size) if options.retrieval else None
-        words = self.hearing().listening(pace, projected=size == PROJECTED)
+        precision = getattr(torch, options.precision)
+        words = self.hearing().listening(pace, projected=size == PROJECTED, precision=precision)
         stretched = Stretched(Fraction(RATE, HOP) / second, even=config.even)
         wait = lag(rate, RATE) + pace.heard.wait + 2 * HOP / RATE
         tune: Stage
@@ -242,7 +243,7 @@ class SoVitsSvc(ContentSinger[Config, SoVitsSvcOptions]):
         stages: list[Stage] = [rows, Each(known)]
         if options.guess:
             stages.append(guessing(singer, vector, pace))
-        stages.append(singing(singer, vector, options.seed, options.spread, pace, getattr(torch, options.precision)))
+        stages.append(singing(singer, vector, options.seed, options.spread, pace, precision))
         latency = wait + pace.singing(singer.dec.reach(), second)
         if options.envelope:
             around = near(float(second))
