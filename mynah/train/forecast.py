@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mynah.core.errors import BadAudio, BadData, NoSpace
-from mynah.train.data import LONGEST_HOURS, Clip, length
+from mynah.train.data import FACTS, LONGEST_HOURS, Clip, length
 
-BYTES_PER_SECOND = 97_000  # of what is prepared: 32 and 16 kHz, and pitch
+BYTES_PER_SECOND = 96_400  # of what is prepared: 32 and 16 kHz in 16 bits, and pitch in 32
 BYTES_PER_RECORDING = 24_000  # of facts, and what is lost to whole blocks of the disk
 WORK_PER_SECOND = 0.03  # of a processor, measured: 0.016 s to decode and track the pitch, 0.010 s to look at it
 
@@ -46,7 +46,7 @@ class Forecast:
 
     @property
     def work_hours(self) -> float:
-        """That decoding, pitch and the report take, as measured on one machine; ears and what was done earlier not counted."""
+        """That decoding, pitch and the report take, by one machine's measure; neither ears nor what was done count."""
         return self.hours * WORK_PER_SECOND / self.workers
 
     def check(self) -> None:
@@ -100,7 +100,10 @@ def forecast(clips: Sequence[Clip], folder: Path, *, each: int = 0, workers: int
     place = folder.resolve()
     while not place.exists():
         place = place.parent
-    kept = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0
+    kept = 0
+    for path in folder.rglob("*") if folder.exists() else ():
+        kept += path.stat().st_size if path.is_file() else 0
+        kept += BYTES_PER_RECORDING if path.name == FACTS else 0
     need = round(seconds * (BYTES_PER_SECOND + each)) + len(files) * BYTES_PER_RECORDING
     free = shutil.disk_usage(place).free
     return Forecast(len(files), seconds, need, kept, free, folder, workers, tuple(endless))

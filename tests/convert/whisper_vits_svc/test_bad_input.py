@@ -76,7 +76,10 @@ def test_a_singer_of_five_hundred_hours_is_reckoned_and_refused_before_any_work(
     assert main(["prepare", str(tmp_path / "data"), "--for", "whisper_vits_svc", "--out", str(tmp_path / "run")]) != 0
     told = capsys.readouterr().err
     assert "250 recordings, 500.0 hours" in told and "hours of work" in told
-    assert "500.0 hours of recordings need 186.1 GB more" in told and "100.0 GB are free" in told
+    assert "500.0 hours of recordings need 185.0 GB more" in told and "100.0 GB are free" in told
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(NoSpace, match=r"500\.0 hours"):  # whoever trains without preparing is told as well
+        listened(tmp_path / "data", tmp_path / "run")
     assert not (tmp_path / "run").exists()
     # Whisper's features alone take more than the sound.
     assert WhisperVitsSvc.keeps(ears=["published"]) == 2 * 50 * (1280 + 256)

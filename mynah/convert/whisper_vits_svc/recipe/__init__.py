@@ -21,6 +21,7 @@ from mynah.core.recipe import Recipe
 from mynah.core.types import Audio, Voice
 from mynah.features import content, speaker
 from mynah.train.data import prepare, scan
+from mynah.train.forecast import forecast
 from mynah.train.report import report
 
 SMALL = NetConfig(
@@ -104,9 +105,11 @@ def heard(
     """Recordings as the ears hear them; kept in `folder`, with `train.csv` and `valid.csv`, the slices of both kinds.
 
     Raises:
-        BadData: Nothing can be used, or of a singer not enough.
+        BadData: Nothing can be used, or of a singer not enough, or a recording is too long.
+        NoSpace: What is kept will not fit the disk.
     """
     clips = scan(data)
+    forecast(clips, folder / "prepared", each=2 * 50 * ears.content.size).check()
     prepared = prepare(clips, folder / "prepared", progress=lambda fraction: progress(fraction / 2))
     report(clips, prepared).check()
     songs = Songs(
