@@ -63,6 +63,7 @@ def main() -> None:
     parts.add_argument("--begin", type=int, default=700, help="steps that all begin with")
     parts.add_argument("--steps", type=int, default=400, help="of each by itself")
     parts.add_argument("--clips", type=int, default=3, help="in a batch")
+    parts.add_argument("--row", action="append", metavar="NAME", help="only these, for several processes at once")
     parts.add_argument("--hold-out", action="append", default=[], metavar="PATTERN")
     parts.add_argument("--work", type=Path, default=Path("runs/ucd-ablations"))
     parts.add_argument("--crepe", default="crepe-tiny", help="weights of the judge of pitch")
@@ -127,13 +128,14 @@ def ablations(arguments: argparse.Namespace) -> None:
         return recipe
 
     found: dict[str, dict[str, list[float]]] = {}
-    for name, (sizes, figures) in rows.items():
+    for name in arguments.row or rows:
+        sizes, figures = rows[name]
         home = arguments.work / name.replace(" ", "-")
         if not (home / "clips.json").exists():
             begun = recipe_of(sizes, beginning)
             start = arguments.work / f"begun-{sizes.excitation}"
             train(begun, start)
-            if not (start / "clips.json").exists():
+            if name == "whole" and not (start / "clips.json").exists():
                 keep(judged(begun), start / "clips.json")
             recipe = recipe_of(sizes, figures)
             recipe.generator.load_state_dict(begun.generator.state_dict())
@@ -141,8 +143,9 @@ def ablations(arguments: argparse.Namespace) -> None:
             train(recipe, home, save_every=100)
             keep(judged(recipe), home / "clips.json")
         found[name] = kept(home)
-    found["the beginning alone"] = kept(arguments.work / "begun-sine")
-    whole = found["whole"]
+    if "whole" not in found:
+        return
+    found["the beginning alone"], whole = kept(arguments.work / "begun-sine"), found["whole"]
     title = f"{arguments.begin} and {arguments.steps} steps; {len(whole['spectral loss'])} clips of {SECONDS:g} s"
     table = Table("model", *whole, title=title)
     for name, figures_of in found.items():
