@@ -150,7 +150,7 @@ def ablations(arguments: argparse.Namespace) -> None:
     table = Table("model", *whole, title=title)
     for name, figures_of in found.items():
         table.add_row(name, *(beside(figures_of[column], whole[column]) for column in whole))
-    Console(width=180).print(table)
+    Console(width=210).print(table)
 
 
 def keep(figures: Mapping[str, Sequence[float]], path: Path) -> None:
