@@ -56,7 +56,7 @@ PIECES = {
 def main() -> None:
     """Fetch, unpack, pick."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("material", type=Path, help="where songs in stems and solos lie; see docs/separation-material.md")
+    parser.add_argument("material", type=Path, help="of songs in stems and solos")
     folder = parser.parse_args().material
     for package, patterns in PIECES.items():
         place = folder / package / "accompaniment"
