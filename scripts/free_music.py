@@ -18,7 +18,7 @@ import zipfile
 from fnmatch import fnmatch
 from pathlib import Path
 
-# Which files of a package, by their path in it. Licences and authors are listed in docs/training.md.
+# Which files of a package, by their path in it. Authors are listed in docs/separation-material.md.
 PIECES = {
     "ardentryst": ["*/Music/*.ogg"],
     "hyperrogue-music": ["*/music/*.ogg"],
