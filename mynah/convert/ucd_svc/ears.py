@@ -119,9 +119,9 @@ def ear_named(kind: str, name: str) -> Ear:
     for path in sorted(folder.glob(f"{kind}*")):
         if path.is_file() and f"{kind}-{sha256(path)[:8]}" == name:
             return _MADE[kind](path, name)
-    for weights in _PUBLISHED[kind].values():
+    for published, weights in _PUBLISHED[kind].items():
         if f"{kind}-{weights.sha256[:8]}" == name:
-            return _MADE[kind](locate(next(iter(_PUBLISHED[kind])), _PUBLISHED[kind]), name)
+            return _MADE[kind](locate(published, _PUBLISHED[kind]), name)
     raise BadCheckpoint(
         f"the model hears with {name}, a {kind} whose checksum begins like that, and none is in {folder}: "
         f"bring the file it was trained with, as {folder / kind}.pt"

@@ -12,7 +12,7 @@ from torch import nn
 from mynah.audio.files import write
 from mynah.catalog.home import home
 from mynah.catalog.weights import sha256
-from mynah.convert.ucd_svc import UcdSvc
+from mynah.convert.ucd_svc import UcdSvc, ears
 from mynah.convert.ucd_svc.ears import ear_by, ear_named
 from mynah.convert.ucd_svc.hear import content_of
 from mynah.convert.ucd_svc.objectives import perceptual
@@ -21,6 +21,7 @@ from mynah.convert.ucd_svc.recipe.plan import SMALL_PLAN, WEIGHTS
 from mynah.convert.ucd_svc.sizes import config
 from mynah.core.errors import BadCheckpoint, BadOption
 from mynah.core.types import Audio, Voice
+from mynah.features import whisper
 from mynah.features.hubert import Hubert, HubertConfig
 from mynah.features.wav2letter import Wav2Letter, Wav2LetterConfig
 from mynah.features.whisper import WhisperConfig, WhisperEncoder
@@ -118,3 +119,16 @@ def test_of_the_house_is_the_default() -> None:
     assert ear_by([]).name == ear_by(["house"]).name == ear_named("student", "student-00000000").name
     with pytest.raises(BadOption, match="nowhere"):
         ear_by(["wav2letter=nowhere.pt"])
+
+
+def test_of_the_published_ones_the_one_it_was_trained_with_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Asked(Exception):
+        pass
+
+    def locate(spec: str, known: object) -> Path:
+        raise Asked(spec)
+
+    monkeypatch.setattr(ears, "locate", locate)
+    for published, weights in whisper.PUBLISHED.items():
+        with pytest.raises(Asked, match=f"^{published}$"):
+            ear_named("whisper", f"whisper-{weights.sha256[:8]}")
