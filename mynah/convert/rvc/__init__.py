@@ -54,6 +54,7 @@ from mynah.features.singing import (
     Taking,
     Transpose,
     bank_of,
+    counted,
 )
 from mynah.nets.brought import Brought
 from mynah.nets.normed import folded
@@ -105,7 +106,7 @@ class RvcOptions(Options):
     envelope: Envelope = 0.75
     speaker: Annotated[int, Field(ge=0, le=9999, description="which of the model's voices; nearly all have only 0")] = 0
     spread: Spread = SPREAD
-    precision: Precision = "float32"
+    precision: Precision = "auto"
     seed: Seed = 0
 
 
@@ -205,7 +206,7 @@ class Rvc(ContentSinger[Config, RvcOptions]):
         if options.speaker >= config.voices:
             raise BadOption(f"there is no speaker {options.speaker}: the model has {config.voices}, from 0 on")
         # Two frames of 10 ms lie side by side in each of content.
-        precision = getattr(torch, options.precision)
+        precision = counted(options.precision, self.device)
         rows: list[Stage] = [self.hearing().listening(pace, projected=config.version == "v1", precision=precision)]
         semitones, wait = 0.0, pace.heard.wait
         if config.pitched and melody is not None:

@@ -171,14 +171,14 @@ class Refiner(nn.Module):
             source: Of `m_source`.
             grain: What noise is taken from.
             lead: What `lead` gives of a source that goes on on both sides; by default that of the one that is there.
-            precision: What is counted in.
+            precision: What all stages but the last count in.
         """
         config, leads = self.config, self._leads(source)
         below = self.lead(source, leads) if lead is None else lead
         x = torch.cat([self.mel_conv(latent) + self.cond(voice[..., None]), below], 1)
         if not torch.is_grad_enabled() and len(x) == 1 and x.device.type == "cpu" and type(self.conv_post) is nn.Conv1d:
             rows = [lead[0].T for lead in leads]
-            return self._in_rows(precision)(x[0].T.contiguous().to(precision), rows, grain).to(latent)[None, None]
+            return self._in_rows(precision)(x[0].T.contiguous(), rows, grain)[None, None]
         with torch.autocast(latent.device.type, precision, enabled=precision != torch.float32):
             for stage, (blocks, led) in enumerate(zip(self.upsample_conv_blocks, leads, strict=True)):
                 x = torch.cat([between(F.leaky_relu(x, SLOPE), config.rates[stage]), led], 1)
@@ -189,7 +189,7 @@ class Refiner(nn.Module):
         """What gives the same, sooner, to whoever only listens to one song on a processor."""
         made = precision, made_of(self)
         if self._known is None or self._known[0] != made:
-            self._known = made, RefineRows(self, SLOPE).to(precision)
+            self._known = made, RefineRows(self, SLOPE, precision)
         return self._known[1]
 
     def lead(self, source: Tensor, leads: list[Tensor] | None = None) -> Tensor:

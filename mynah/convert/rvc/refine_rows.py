@@ -20,20 +20,24 @@ class RefineRows(nn.Module):
     Args:
         net: Whose weight norm is folded; its weights are taken as they are now.
         slope: Of its activations.
+        precision: What all stages but the last count in, see `mynah.nets.rows.Rows`.
     """
 
-    def __init__(self, net: Refiner, slope: float) -> None:
+    def __init__(self, net: Refiner, slope: float, precision: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.slope, config = slope, net.config
         self.rates, self.each = config.rates, [config.hop // step for step in config.steps]
         self.entries, self.blocks = nn.ModuleList(), nn.ModuleList()
         self.strengths = nn.ParameterList()
-        for beside in net.upsample_conv_blocks:
-            self.entries.append(Near(beside.input_conv))  # type: ignore[arg-type]
-            for before, block, behind in beside.blocks:  # type: ignore[union-attr]
+        for stage in net.upsample_conv_blocks:
+            self.entries.append(Near(stage.input_conv))  # type: ignore[arg-type]
+            for before, block, behind in stage.blocks:  # type: ignore[union-attr]
                 self.blocks.append(Steps(block, slope))
                 self.strengths.extend([before.weight.detach(), behind.weight.detach()])
         self.post = Near(net.conv_post)
+        beside = len(config.kernels)
+        for layers, each in ((self.entries, 1), (self.blocks, beside), (self.strengths, 2 * beside)):
+            layers[:-each].to(precision)
 
     def forward(self, x: Tensor, leads: list[Tensor], grain: Grain) -> Tensor:
         """Sound `[time]` of what comes to the first stage, `[frame, channel]`.
@@ -45,6 +49,8 @@ class RefineRows(nn.Module):
         """
         count = len(self.blocks) // len(self.rates)
         for stage, (rate, entry) in enumerate(zip(self.rates, self.entries, strict=True)):
+            assert isinstance(entry, Near)
+            x = x.to(entry.weight)
             x = torch.cat([_between(F.leaky_relu_(x, self.slope), rate), leads[stage].to(x)], 1)
             x = entry(x, 1.0)
             total = None

@@ -54,6 +54,7 @@ from mynah.features.singing import (
     Taking,
     Transpose,
     bank_of,
+    counted,
 )
 from mynah.nets.brought import Brought
 from mynah.nets.normed import folded
@@ -106,7 +107,7 @@ class SoVitsSvcOptions(Options):
     envelope: Envelope = 0.0
     silence_db: Silence = -60.0
     spread: Spread = SPREAD
-    precision: Precision = "float32"
+    precision: Precision = "auto"
     seed: Seed = 0
 
 
@@ -212,7 +213,7 @@ class SoVitsSvc(ContentSinger[Config, SoVitsSvcOptions]):
         if options.guess and not config.guesses:
             raise BadOption("this model cannot make up a melody, because it never learnt to: leave guess away")
         bank = bank_of(voice, size) if options.retrieval else None
-        precision = getattr(torch, options.precision)
+        precision = counted(options.precision, self.device)
         words = self.hearing().listening(pace, projected=size == PROJECTED, precision=precision)
         stretched = Stretched(Fraction(RATE, HOP) / second, even=config.even)
         wait = lag(rate, RATE) + pace.heard.wait + 2 * HOP / RATE
