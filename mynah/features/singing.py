@@ -56,7 +56,7 @@ Spread = Annotated[float, Field(ge=0, le=1, description="how far the sound may s
 Precision = Annotated[
     Literal["auto", "float32", "bfloat16"],
     Field(
-        description="what nets count in: bfloat16 takes seven tenths of the time, with noise at about -55 dB; auto: "
+        description="what nets count in: bfloat16 takes seven tenths of the time, with noise at -53 to -59 dB; auto: "
         "bfloat16 on a processor that has instructions for it, else float32"
     ),
 ]
