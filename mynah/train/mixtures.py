@@ -20,6 +20,7 @@ from mynah.core.errors import BadData
 from mynah.core.recipe import Batch
 from mynah.core.types import Audio
 from mynah.train.data import SUFFIXES
+from mynah.train.studio import noises, processed
 from mynah.train.variety import placed, roomy, tinted, transposed
 
 VOCALS = ("vocals", "lead", "backing")
@@ -28,7 +29,8 @@ WINDOW_SECONDS = 0.5  # over which a track is asked whether it sounds
 SOUNDS_DB = -42.0  # of full scale
 EVEN_DB = {"vocals": -24.0}  # of full scale; in most songs the voice is softer than all the rest together
 OTHERS_DB = -20.0
-WHOLE = 3.0  # how many minutes of a solo a minute of a song's stem is worth
+WHOLE = 0.4  # of what is heard of a stem is from songs, however many solos there are
+LULL = 0.03  # of the loudest power in a clip: below it a stem counts as silent
 Files = dict[str, list[Path]]
 
 
@@ -57,6 +59,8 @@ class Variety:
         roomy: Chance of reverberation, for vocals alone.
         tinted: Chance of another equaliser.
         doubled: Chance that the same stem of another place or song joins in.
+        processed: Chance that vocals are sliced, held, vocoded or gated; half of it for the rest.
+        noisy: Chance of noise that hits or swells, for all but vocals; a third of it that there is nothing else.
         drop: Chance that a clip has no vocals, and half of it that it has nothing but vocals.
     """
 
@@ -67,10 +71,14 @@ class Variety:
     roomy: float = 0.3
     tinted: float = 0.6
     doubled: float = 0.3
+    processed: float = 0.3
+    noisy: float = 0.12
     drop: float = 0.08
 
 
-PLAIN = Variety(gain_db=3.0, even=0.0, transposed=0.0, roomy=0.0, tinted=0.0, doubled=0.0, drop=0.0)
+PLAIN = Variety(
+    gain_db=3.0, even=0.0, transposed=0.0, roomy=0.0, tinted=0.0, doubled=0.0, processed=0.0, noisy=0.0, drop=0.0
+)
 
 
 def found(data: Path) -> dict[str, Files]:
@@ -219,6 +227,12 @@ class Mixtures:
         if dice.random() < vary.doubled:
             part = part + dice.uniform(0.3, 1.0) * self._cut(dice, stem, length, None, at)
         part = transposed(part, semitones, samples)
+        if dice.random() < vary.processed * (1.0 if stem == "vocals" else 0.5):
+            part = processed(part, self.rate, dice, voice=stem == "vocals")
+        if stem != "vocals" and dice.random() < vary.noisy:
+            hits = noises(self.channels, samples, self.rate, dice)
+            level = part.square().mean().sqrt().clamp_min(10 ** (SOUNDS_DB / 20))
+            part = part * (dice.random() > 1 / 3) + hits * level * float(10 ** (dice.uniform(-12, 6) / 20))
         if dice.random() < vary.tinted:
             part = tinted(part, self.rate, dice)
         if vary.transposed:
@@ -229,7 +243,7 @@ class Mixtures:
             part = part.flip(0)
         if dice.random() < vary.even:
             level = 10 ** (EVEN_DB.get(stem, OTHERS_DB) / 20)
-            part = part * (level / part.square().mean().sqrt().clamp_min(10 ** (SOUNDS_DB / 20)))
+            part = part * (level / _sounding_level(part, self.rate).clamp_min(10 ** (SOUNDS_DB / 20)))
         sign = 1 if dice.random() < 0.5 else -1
         return part * float(sign * 10 ** (dice.uniform(-vary.gain_db, vary.gain_db) / 20))
 
@@ -239,8 +253,12 @@ class Mixtures:
         """`[channel, length]` of a stem, where it sounds; its tracks are balanced anew."""
         if song is None:
             able = [song for song in self.songs if stem in song]
-            # A long recording has more to say than a short one, and one that was made to be mixed more than a solo.
-            weights = np.array([self._minutes(song, stem) * (WHOLE if len(song) > 1 else 1) for song in able])
+            # A long recording has more to say than a short one, and those that were made to be mixed more than solos.
+            weights = np.array([self._minutes(song, stem) for song in able])
+            whole = np.array([len(song) > 1 for song in able])
+            if whole.any() and not whole.all():
+                weights[whole] *= WHOLE / weights[whole].sum()
+                weights[~whole] *= (1 - WHOLE) / weights[~whole].sum()
             song = able[dice.choice(len(able), p=weights / weights.sum())]
             at = -1.0
         tracks = song[stem]
@@ -291,6 +309,12 @@ class Mixtures:
                 np.save(file, np.concatenate(blocks))
         samples = np.load(kept, mmap_mode="r")
         return Track(samples, _sounds(samples, int(WINDOW_SECONDS * self.rate)))
+
+
+def _sounding_level(part: Tensor, rate: int) -> Tensor:
+    """Mean level (RMS) of the moments in which it sounds."""
+    power = torch.nn.functional.avg_pool1d(part.square().mean(0, keepdim=True), int(0.05 * rate))
+    return power[power >= LULL * power.max()].mean().sqrt()
 
 
 def _sounds(samples: np.ndarray[Any, Any], window: int) -> np.ndarray[Any, Any]:

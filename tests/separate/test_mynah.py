@@ -126,6 +126,19 @@ def test_it_learns_to_tell_low_from_high(tmp_path: Path) -> None:
     assert Path(file).stat().st_size < 200_000
 
 
+def test_training_goes_on_from_a_net_that_has_learnt(tmp_path: Path) -> None:
+    from mynah.audio.files import write
+
+    for stem in ("vocals", "accompaniment"):
+        write(noise(1.0), tmp_path / "song" / f"{stem}.wav")
+    fresh = Mynah.course(tmp_path, tmp_path)["mask"]()
+    further = Mynah.course(tmp_path, tmp_path, start="default")["mask"]()
+    assert isinstance(fresh, MaskRecipe) and isinstance(further, MaskRecipe)
+    shipped = Mynah.load().net.state_dict()
+    assert all(value.equal(shipped[name]) for name, value in further.net.state_dict().items())
+    assert further.steps < fresh.steps and further.learning_rate("mask", 500) < fresh.learning_rate("mask", 500)
+
+
 def test_a_net_that_lets_everything_pass() -> None:
     """Two-by-two masks can hand over middle and side untouched, bin by bin."""
     net = Mynah.tiny().net

@@ -7,7 +7,7 @@ import torch
 from mynah.audio.files import write
 from mynah.core.errors import BadData
 from mynah.core.types import Audio
-from mynah.train.mixtures import PLAIN, Mixtures, Variety, found, held_out
+from mynah.train.mixtures import PLAIN, WHOLE, Mixtures, Variety, _sounding_level, found, held_out
 from mynah.train.variety import placed, roomy, tinted, transposed
 
 RATE = 8000
@@ -103,6 +103,24 @@ def test_a_stem_that_nobody_plays_is_an_error(data: Path, tmp_path: Path) -> Non
         Mixtures(data, tmp_path / "cache", ("vocals", "piano"), rate=RATE)
     with pytest.raises(BadData, match="no stems"):
         Mixtures(tmp_path / "cache", tmp_path / "cache", ("vocals",), rate=RATE)
+
+
+def test_songs_keep_their_share_however_many_solos_there_are(data: Path, tmp_path: Path) -> None:
+    for number in range(40):
+        write(tone(2000.0, 1), data / "vocals" / f"{number}.wav")
+    mixtures = Mixtures(data, tmp_path / "cache", ("vocals", "accompaniment"), rate=RATE)
+    mixtures.variety = Variety(**{**vars(PLAIN), "across": 1.0})
+    vocals = torch.cat([mixtures.batch(step, 10, 2000)["stems"][:, 0] for step in range(20)])
+    solos = sum(bool(pitches(clip) & {1000, 2000}) for clip in vocals) / len(vocals)
+    assert solos == pytest.approx(1 - WHOLE, abs=0.12)
+
+
+def test_a_voice_that_pauses_is_as_loud_as_one_that_does_not() -> None:
+    whole = torch.ones(2, RATE)
+    half = whole.clone()
+    half[:, RATE // 2 :] = 1e-4
+    assert _sounding_level(half, RATE).item() == pytest.approx(_sounding_level(whole, RATE).item(), rel=1e-3)
+    assert _sounding_level(0 * whole, RATE) == 0
 
 
 def test_some_clips_have_no_vocals_and_some_nothing_else(data: Path, tmp_path: Path) -> None:

@@ -172,12 +172,21 @@ class Mynah(Separator[Config]):
 
     @classmethod
     def course(
-        cls, data: Path, folder: Path, *, teacher: str = "", hold_out: Sequence[str] = ()
+        cls, data: Path, folder: Path, *, teacher: str = "", hold_out: Sequence[str] = (), start: str = ""
     ) -> dict[str, Callable[[], Recipe]]:
-        """The one stage of training from nothing: `data` is a folder of songs in stems, see `mynah.train.mixtures`."""
+        """The one stage of training: `data` is a folder of songs in stems, see `mynah.train.mixtures`.
+
+        Args:
+            data: Folder of songs in stems.
+            folder: Where the stage is trained.
+            teacher: None is known.
+            hold_out: Patterns of songs to measure on.
+            start: Weights to go on from, such as `"default"`; by default none.
+        """
         from mynah.separate.mynah.recipe import course
 
-        return course(data, folder, hold_out=hold_out)
+        known = load_safetensors(locate(start, cls.card.weights)) if start else None
+        return course(data, folder, hold_out=hold_out, start=known)
 
 
 def cautious(vocals: Tensor, mix: Tensor, caution: float) -> Tensor:

@@ -9,7 +9,7 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from mynah.catalog.checkpoint import to_safetensors
+from mynah.catalog.checkpoint import load_strict, to_safetensors
 from mynah.core.recipe import Batch, Recipe
 from mynah.core.types import Audio
 from mynah.metrics.stems import gains
@@ -18,6 +18,7 @@ from mynah.train.mixtures import Mixtures, Variety, held_out
 
 LOW = 4  # groups of bands, of the lowest, that are learnt at every step: to 9.6 kHz, where nearly all power is
 HIGH_EVERY = 4  # steps: then all of them
+ON_STEPS, ON_RATE = 2800, 1e-3  # of a run that goes on from a net that has learnt
 QUIET = 1e-3  # of the mix's power: errors below are as good as none
 
 
@@ -34,6 +35,7 @@ class MaskRecipe(Recipe):
         steps: Of the whole run.
         clips: In a batch.
         seconds: Of a clip.
+        rate: Of learning, at its highest; it falls to nearly nothing at the end.
         measured: Figures of a net on held-out songs.
     """
 
@@ -46,11 +48,12 @@ class MaskRecipe(Recipe):
         *,
         config: MaskConfig | None = None,
         steps: int = 4500,
-        clips: int = 6,
-        seconds: float = 3.0,
+        clips: int = 5,
+        seconds: float = 4.5,
+        rate: float = 2.5e-3,
         measured: Callable[[MaskNet], dict[str, float]] = lambda net: {},
     ) -> None:
-        self.mixtures, self.steps, self.clips, self.measured = mixtures, steps, clips, measured
+        self.mixtures, self.steps, self.clips, self.rate, self.measured = mixtures, steps, clips, rate, measured
         self.net = MaskNet(config or MaskConfig())
         self.nets = nn.ModuleDict({"mask": self.net})
         sizes = self.net.config
@@ -70,7 +73,7 @@ class MaskRecipe(Recipe):
 
     def learning_rate(self, turn: str, step: int) -> float:
         warm = min(1.0, (step + 1) / 200)
-        return 2.5e-3 * warm * (1 - 0.98 * min(1.0, step / self.steps))
+        return self.rate * warm * (1 - 0.98 * min(1.0, step / self.steps))
 
     def losses(self, turn: str, batch: Batch) -> dict[str, Tensor]:
         mix, vocals = (middle_and_side(self.spectrum(batch[name])) for name in ("mix", "vocals"))
@@ -101,13 +104,16 @@ class MaskRecipe(Recipe):
         return [str(path)]
 
 
-def course(data: Path, folder: Path, *, hold_out: Sequence[str] = ()) -> dict[str, Callable[[], Recipe]]:
+def course(
+    data: Path, folder: Path, *, hold_out: Sequence[str] = (), start: Mapping[str, Tensor] | None = None
+) -> dict[str, Callable[[], Recipe]]:
     """The one stage.
 
     Args:
         data: Folder of songs in stems, and of solos in folders named after their stem.
         folder: Where decoded recordings are kept.
         hold_out: Patterns of songs to measure on; they are not learnt from.
+        start: Parameters of a net to go on from, with smaller steps and fewer of them; None begins from nothing.
     """
 
     def learn() -> Recipe:
@@ -119,7 +125,11 @@ def course(data: Path, folder: Path, *, hold_out: Sequence[str] = ()) -> dict[st
         mixtures = Mixtures(
             data, folder / "prepared", ("vocals", "accompaniment"), hold_out=hold_out, variety=Variety()
         )
-        return MaskRecipe(mixtures, measured=measured)
+        if start is None:
+            return MaskRecipe(mixtures, measured=measured)
+        recipe = MaskRecipe(mixtures, steps=ON_STEPS, rate=ON_RATE, measured=measured)
+        load_strict(recipe.net, start, "the net to go on from")
+        return recipe
 
     return {"mask": learn}
 
