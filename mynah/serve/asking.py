@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request
@@ -35,6 +36,7 @@ class House:
     settings: Settings
     jobs: Jobs
     tickets: Tickets
+    listening: Counter[str] = field(default_factory=Counter)  # streams of events that a client has open
 
 
 def house(request: Request) -> House:

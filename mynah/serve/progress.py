@@ -16,6 +16,8 @@ from mynah.serve.jobs import ACTIVE, Job
 from mynah.serve.problems import Problem
 from mynah.serve.work import PREVIEW
 
+STREAMS = 64  # of events that one client may have open; a page needs one for each job that it shows
+
 router = APIRouter()
 
 
@@ -40,10 +42,19 @@ def job(request: Request, id: str) -> dict[str, Any]:
 async def events(request: Request, id: str) -> StreamingResponse:
     """The job whenever something about it changes, as server-sent events; ends with the job."""
     first = _own(request, id)
+    listening, client = house(request).listening, request.state.client
+    if listening[client] >= STREAMS:
+        raise Problem(429, f"more than {STREAMS} streams of events are open", code="rate_limit_exceeded")
 
     async def told() -> AsyncIterator[str]:
-        async for state in changes(request, first):
-            yield f"event: job\ndata: {json.dumps(document(state))}\n\n"
+        listening[client] += 1  # here and not above: a stream that never begins is never closed
+        try:
+            async for state in changes(request, first):
+                yield f"event: job\ndata: {json.dumps(document(state))}\n\n"
+        finally:
+            listening[client] -= 1
+            if not listening[client]:
+                del listening[client]
 
     return StreamingResponse(told(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 

@@ -71,7 +71,7 @@ class Variety:
     roomy: float = 0.3
     tinted: float = 0.6
     doubled: float = 0.3
-    processed: float = 0.3
+    processed: float = 0.4
     noisy: float = 0.12
     drop: float = 0.08
 
@@ -231,8 +231,8 @@ class Mixtures:
             part = processed(part, self.rate, dice, voice=stem == "vocals")
         if stem != "vocals" and dice.random() < vary.noisy:
             hits = noises(self.channels, samples, self.rate, dice)
-            level = part.square().mean().sqrt().clamp_min(10 ** (SOUNDS_DB / 20))
-            part = part * (dice.random() > 1 / 3) + hits * level * float(10 ** (dice.uniform(-12, 6) / 20))
+            music = part.square().mean().sqrt().clamp_min(10 ** (SOUNDS_DB / 20))
+            part = part * (dice.random() > 1 / 3) + hits * music * float(10 ** (dice.uniform(-12, 6) / 20))
         if dice.random() < vary.tinted:
             part = tinted(part, self.rate, dice)
         if vary.transposed:

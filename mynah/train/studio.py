@@ -44,7 +44,7 @@ def processed(sound: Tensor, rate: int, dice: np.random.Generator, *, voice: boo
         sound = sliced(sound, rate, dice)
     elif luck < 0.9:
         sound = gated(sound, rate, dice)
-    for effect, chance in ((driven, 0.15), (flanged, 0.2), (echoed, 0.3)):
+    for effect, chance in ((driven, 0.15), (flanged, 0.2), (narrowed, 0.6 if voice else 0.2), (echoed, 0.3)):
         if dice.random() < chance:
             sound = effect(sound, rate, dice)
     return sound
@@ -141,6 +141,20 @@ def flanged(sound: Tensor, rate: int, dice: np.random.Generator) -> Tensor:
     return sound + float(dice.uniform(-0.9, 0.9)) * echo
 
 
+def narrowed(sound: Tensor, rate: int, dice: np.random.Generator) -> Tensor:
+    """Without its lows, its highs, or both, as through a telephone; and perhaps with one band that rings."""
+    spectrum = torch.fft.rfft(sound)
+    octaves = torch.log2(torch.linspace(1, rate / 2, spectrum.shape[-1]))
+    low, high = (math.log2(np.exp(dice.uniform(math.log(a), math.log(b)))) for a, b in ((100, 1000), (1200, 12_000)))
+    steep_db = dice.uniform(6, 36, 2)  # for each octave
+    loss_db = steep_db[0] * (low - octaves).clamp(min=0) + steep_db[1] * (octaves - high).clamp(min=0)
+    if dice.random() < 0.5:
+        ring, width = dice.uniform(low, high), dice.uniform(0.1, 0.8)
+        loss_db = loss_db - float(dice.uniform(3, 15)) * torch.exp(-0.5 * ((octaves - ring) / width) ** 2)
+    changed: Tensor = torch.fft.irfft(spectrum * 10 ** (-loss_db.clamp(max=80) / 20), sound.shape[-1])
+    return changed
+
+
 def echoed(sound: Tensor, rate: int, dice: np.random.Generator) -> Tensor:
     """With echoes in time that die away, from side to side."""
     out = sound.clone()
@@ -173,7 +187,8 @@ def noises(channels: int, time: int, rate: int, dice: np.random.Generator) -> Te
         dying = torch.exp(-place * step / rate / float(np.exp(dice.uniform(math.log(0.02), math.log(1.0)))))
         hit = torch.from_numpy(beats)[(torch.arange(time) / step).long()]
         noise = noise * dying * hit
-    return noise / noise.square().mean().sqrt().clamp_min(1e-6)
+    level: Tensor = noise.square().mean().sqrt().clamp_min(1e-6)
+    return noise / level
 
 
 def _rhythm(time: int, rate: int, dice: np.random.Generator) -> tuple[np.ndarray[Any, Any], float]:

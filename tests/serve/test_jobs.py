@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import soundfile
 
+from mynah.serve.progress import STREAMS
 from tests.serve.conftest import events
 
 
@@ -36,6 +37,20 @@ def test_a_conversion_from_beginning_to_end(server: Any, song: Path) -> None:
     assert server.client.delete(f"/v1/jobs/{job['id']}").json()["deleted"]
     assert job["id"] not in server.folders()
     assert server.client.get(f"/v1/jobs/{job['id']}").status_code == 404
+
+
+def test_nobody_listens_to_more_streams_than_they_may(server: Any, song: Path) -> None:
+    job = server.ask("conversions", song, voice="kerstin", model="loud", nap_seconds="30")
+    seen: list[list[dict[str, Any]]] = [[] for _ in range(STREAMS)]
+    threads = [events(server, job["id"], each) for each in seen]
+    server.wait(lambda: all(seen))
+    refused = server.client.get(f"/v1/jobs/{job['id']}/events")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+    server.client.post(f"/v1/jobs/{job['id']}/cancel")
+    for thread in threads:
+        thread.join()
+    assert all(each[-1]["status"] == "cancelled" for each in seen)
+    assert server.client.get(f"/v1/jobs/{job['id']}/events").status_code == 200
 
 
 def test_options_as_json_are_options_as_fields(server: Any, song: Path) -> None:

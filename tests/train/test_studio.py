@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mynah.train import studio
-from mynah.train.studio import driven, echoed, flanged, gated, held, noises, processed, sliced, vocoded
+from mynah.train.studio import driven, echoed, flanged, gated, held, narrowed, noises, processed, sliced, vocoded
 
 RATE = 16_000
 TIME = 3 * RATE
@@ -27,7 +27,7 @@ def spectrum(sound: Tensor) -> Tensor:
     return torch.fft.rfft(sound.mean(0) * torch.hann_window(sound.shape[-1])).abs()
 
 
-@pytest.mark.parametrize("change", [sliced, held, vocoded, gated, driven, flanged, echoed])
+@pytest.mark.parametrize("change", [sliced, held, vocoded, gated, driven, flanged, narrowed, echoed])
 def test_what_is_made_is_as_long_as_before_and_sounds(
     change: Callable[[Tensor, int, np.random.Generator], Tensor],
 ) -> None:
@@ -76,6 +76,14 @@ def test_a_vocoder_takes_its_pitch_from_elsewhere() -> None:
 def test_distortion_keeps_the_level() -> None:
     made, sound = driven(glide(), RATE, dice()), glide()
     assert made.square().mean().item() == pytest.approx(sound.square().mean().item(), rel=1e-3)
+
+
+def test_a_telephone_has_neither_lows_nor_highs() -> None:
+    noise = torch.randn(1, TIME, generator=torch.Generator().manual_seed(0))
+    for seed in range(12):
+        gain = spectrum(narrowed(noise, RATE, dice(seed))) / spectrum(noise)
+        hz = torch.linspace(0, RATE / 2, len(gain))
+        assert gain[(hz > 5) & (hz < 40)].median() < 0.5 * gain.max()
 
 
 def test_an_echo_comes_after() -> None:

@@ -91,7 +91,7 @@ class MaskRecipe(Recipe):
         return {
             "spectrum": ((weight[..., None] * wrong.abs()).mean((1, 2, 3, 4)) / loud).mean(),
             "size": 0.5 * ((size + rest) / loud).mean(),
-            "power": 0.2 * (wrong.square().sum((1, 2, 3, 4)) / power + QUIET).log().mean(),
+            "power": 0.4 * (wrong.square().sum((1, 2, 3, 4)) / power + QUIET).log().mean(),
         }
 
     def measures(self) -> dict[str, float]:
