@@ -187,8 +187,8 @@ def noises(channels: int, time: int, rate: int, dice: np.random.Generator) -> Te
         dying = torch.exp(-place * step / rate / float(np.exp(dice.uniform(math.log(0.02), math.log(1.0)))))
         hit = torch.from_numpy(beats)[(torch.arange(time) / step).long()]
         noise = noise * dying * hit
-    level: Tensor = noise.square().mean().sqrt().clamp_min(1e-6)
-    return noise / level
+    even: Tensor = noise / noise.square().mean().sqrt().clamp_min(1e-6)
+    return even
 
 
 def _rhythm(time: int, rate: int, dice: np.random.Generator) -> tuple[np.ndarray[Any, Any], float]:
