@@ -59,19 +59,19 @@ class Variety:
         roomy: Chance of reverberation, for vocals alone.
         tinted: Chance of another equaliser.
         doubled: Chance that the same stem of another place or song joins in.
-        processed: Chance that vocals are sliced, held, vocoded or gated; half of it for the rest.
+        processed: Chance that vocals are sliced, held, vocoded or gated; two fifths of it for the rest.
         noisy: Chance of noise that hits or swells, for all but vocals; a third of it that there is nothing else.
         drop: Chance that a clip has no vocals, and half of it that it has nothing but vocals.
     """
 
     gain_db: float = 8.0
     even: float = 0.85
-    across: float = 0.75
+    across: float = 0.6
     transposed: float = 0.7
     roomy: float = 0.3
     tinted: float = 0.6
     doubled: float = 0.3
-    processed: float = 0.4
+    processed: float = 0.5
     noisy: float = 0.12
     drop: float = 0.08
 
@@ -227,7 +227,7 @@ class Mixtures:
         if dice.random() < vary.doubled:
             part = part + dice.uniform(0.3, 1.0) * self._cut(dice, stem, length, None, at)
         part = transposed(part, semitones, samples)
-        if dice.random() < vary.processed * (1.0 if stem == "vocals" else 0.5):
+        if dice.random() < vary.processed * (1.0 if stem == "vocals" else 0.4):
             part = processed(part, self.rate, dice, voice=stem == "vocals")
         if stem != "vocals" and dice.random() < vary.noisy:
             hits = noises(self.channels, samples, self.rate, dice)

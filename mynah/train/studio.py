@@ -32,17 +32,17 @@ def processed(sound: Tensor, rate: int, dice: np.random.Generator, *, voice: boo
     if sound.shape[-1] < max(rate, 2 * WINDOW):
         return sound
     luck = dice.random()
-    if voice and luck < 0.3:
+    if voice and luck < 0.45:
         sound = held(sound, rate, dice)
         if dice.random() < 0.7:
             sound = gated(sound, rate, dice)
-    elif voice and luck < 0.45:
+    elif voice and luck < 0.55:
         sound = vocoded(sound, rate, dice)
         if dice.random() < 0.3:
             sound = gated(sound, rate, dice)
-    elif luck < 0.8:
+    elif luck < 0.85:
         sound = sliced(sound, rate, dice)
-    elif luck < 0.9:
+    elif luck < 0.92:
         sound = gated(sound, rate, dice)
     for effect, chance in ((driven, 0.15), (flanged, 0.2), (narrowed, 0.6 if voice else 0.2), (echoed, 0.3)):
         if dice.random() < chance:

@@ -70,7 +70,7 @@ class Mynah(Separator[Config]):
         weights={
             "default": Weights(
                 "shipped:mynah_separator.safetensors",
-                sha256="055fff52ba19e9753b8b6701a005c9c40a7d51c48a4fb248a4a53ac4fac22a42",
+                sha256="528bd2186b51daeb3e8093d92dc76b30dfaa29c912029aca8b6c7206d85d67bf",
                 bytes=9535140,
                 license="CC-BY-SA-4.0",
             )
