@@ -313,7 +313,8 @@ class Mixtures:
 
 def _sounding_level(part: Tensor, rate: int) -> Tensor:
     """Mean level (RMS) of the moments in which it sounds."""
-    power = torch.nn.functional.avg_pool1d(part.square().mean(0, keepdim=True), int(0.05 * rate))
+    moment = min(int(0.05 * rate), part.shape[-1])
+    power = torch.nn.functional.avg_pool1d(part.square().mean(0, keepdim=True), moment)
     return power[power >= LULL * power.max()].mean().sqrt()
 
 
