@@ -89,6 +89,16 @@ def match_channels(audio: Audio, channels: int) -> Audio:
     raise BadOption(f"{has} channels cannot become {channels}: choose 1 or 2")
 
 
+def faded(samples: Tensor, rate: int, seconds: float) -> Tensor:
+    """`[channel, time]` that fades in and out, so that it can be put beside something else without a click."""
+    length = min(round(seconds * rate), samples.shape[-1] // 2)
+    rise = torch.linspace(0, 1, length)
+    samples = samples.clone()
+    samples[:, :length] *= rise
+    samples[:, samples.shape[-1] - length :] *= rise.flip(0)
+    return samples
+
+
 def _placed(track: Track, rate: int, stereo: bool) -> Tensor:
     if not -1 <= track.pan <= 1:
         raise BadOption(f"a pan of {track.pan:g}: from -1 (left) to 1 (right)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from glob import escape
 from pathlib import Path
@@ -16,10 +17,10 @@ from mynah.catalog.checkpoint import to_safetensors
 from mynah.core.recipe import Batch, Recipe
 from mynah.core.types import Audio
 from mynah.metrics.stems import si_sdr
-from mynah.train.mixtures import Mixtures, Variety, found
+from mynah.train.mixtures import PLAIN, Mixtures, found
 
 Compare = Callable[[Tensor, Tensor], Tensor]
-UNVARIED = Variety(gain_db=0.0, even=0.0, across=0.0, transposed=0.0, roomy=0.0, doubled=0.0, drop=0.0)
+UNVARIED = replace(PLAIN, gain_db=0.0, across=0.0)
 
 
 def cosine(high: float, low: float, cycle: int) -> Callable[[int], float]:

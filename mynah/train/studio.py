@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mynah.audio.mixing import faded
 from mynah.train.variety import transposed
 
 WINDOW = 4096  # of the spectra below
@@ -61,7 +62,7 @@ def sliced(sound: Tensor, rate: int, dice: np.random.Generator) -> Tensor:
         semitones = float(dice.integers(-5, 8)) if dice.random() < 0.3 else 0.0
         shorter = int((length - 2) / 2 ** (semitones / 12)) if semitones > 0 else length
         piece = transposed(sound[:, begin : begin + length], semitones, shorter)
-        kept.append(_faded(piece.flip(-1) if dice.random() < 0.15 else piece, rate))
+        kept.append(faded(piece.flip(-1) if dice.random() < 0.15 else piece, rate, EDGE_SECONDS))
     out = torch.zeros(channels, time)
     for number in np.flatnonzero(beats):
         begin = min(int(number * step), time)
@@ -208,12 +209,3 @@ def _loud(sound: Tensor, rate: int, dice: np.random.Generator) -> int:
     power = torch.nn.functional.avg_pool1d(sound.square().mean(0, keepdim=True), size)[0]
     places = torch.nonzero(power >= 0.1 * power.max()).flatten()
     return int(places[dice.integers(len(places))]) * size if len(places) else 0
-
-
-def _faded(piece: Tensor, rate: int) -> Tensor:
-    length = min(int(EDGE_SECONDS * rate), piece.shape[-1] // 2)
-    ramp = torch.linspace(0, 1, length)
-    piece = piece.clone()
-    piece[:, :length] *= ramp
-    piece[:, piece.shape[-1] - length :] *= ramp.flip(0)
-    return piece

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mynah.audio.files import stream
+from mynah.audio.mixing import faded
 from mynah.audio.resample import Resampler
 from mynah.core.errors import BadAudio, BadVoice
 from mynah.core.types import Audio, Contour
@@ -180,7 +181,7 @@ def phrases(audio: Audio) -> list[Audio]:
         if parts and sum(p.shape[-1] for p in parts) + part.shape[-1] > _CLIP_SECONDS * audio.rate:
             clips.append(Audio(torch.cat(parts, -1), audio.rate))
             parts = []
-        parts.append(_faded(part, audio.rate))
+        parts.append(faded(part, audio.rate, _FADE_SECONDS))
     if parts:
         clips.append(Audio(torch.cat(parts, -1), audio.rate))
     return clips
@@ -275,12 +276,3 @@ def _short(start: int, stop: int, level: Tensor) -> Iterator[tuple[int, int]]:
         yield start, cut
         start = cut
     yield start, stop
-
-
-def _faded(part: Tensor, rate: int) -> Tensor:
-    length = min(round(_FADE_SECONDS * rate), part.shape[-1] // 2)
-    rise = torch.linspace(0, 1, length)
-    faded = part.clone()
-    faded[:, :length] *= rise
-    faded[:, faded.shape[-1] - length :] *= rise.flip(0)
-    return faded

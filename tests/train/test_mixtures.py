@@ -8,6 +8,7 @@ from mynah.audio.files import write
 from mynah.core.errors import BadData
 from mynah.core.types import Audio
 from mynah.train.mixtures import PLAIN, WHOLE, Mixtures, Variety, _sounding_level, found, held_out
+from mynah.train.stems import UNVARIED
 from mynah.train.variety import placed, roomy, tinted, transposed
 
 RATE = 8000
@@ -130,6 +131,11 @@ def test_some_clips_have_no_vocals_and_some_nothing_else(data: Path, tmp_path: P
     assert 0.1 < silent[0] < 0.45 and 0.03 < silent[1] < 0.3
     plain = Mixtures(data, tmp_path / "cache", stems, rate=RATE, variety=PLAIN)
     assert (plain.batch(0, 60, 800)["stems"].abs().amax((2, 3)) > 0).all()
+
+
+def test_what_is_not_varied_is_not_varied_in_any_way() -> None:
+    assert not any(vars(UNVARIED).values())
+    assert {name for name, value in vars(PLAIN).items() if value} == {"gain_db", "across"}
 
 
 def test_an_octave_up_is_twice_as_high() -> None:
